@@ -72,7 +72,7 @@ export interface ProcessServices {
   readonly metricsPages: MetricsPages;
   readonly reportLack: ReportLack;
   /** Services that are the same for every block. */
-  readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
+  readonly shared: Omit<Services, 'block' | 'taps' | 'admin' | 'process'>;
 }
 
 /** Loads the addon if there is one, and binds no socket. */

@@ -155,6 +155,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     },
     kubernetes: new FakeKubernetesApi(() => clock.nowMs()),
     block: TEST_BLOCK,
+    taps: { forwarded: undefined },
     resolve: () => Promise.reject(new InternalError('this test has no server to ask')),
     resolveNow: () => Promise.reject(new InternalError('this test has no server to ask')),
     random: () => 0.5,

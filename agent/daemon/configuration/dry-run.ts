@@ -124,7 +124,7 @@ function noopServices(
   fileBudgetBytes: number,
   caches: CacheOptions[],
   groups: UpstreamGroupOptions[],
-): Omit<Services, 'block' | 'admin' | 'process'> {
+): Omit<Services, 'block' | 'taps' | 'admin' | 'process'> {
   const never = (): never => {
     throw new InternalError('a dry run asks no upstream');
   };

@@ -58,7 +58,7 @@ export interface ServerConfig {
 /** What the process provides to build a configuration. */
 export interface ServerConfigParts {
   /** Services that are the same for every block. */
-  readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
+  readonly shared: Omit<Services, 'block' | 'taps' | 'admin' | 'process'>;
   readonly identities: BlockIdentities;
   readonly label: (endpoint: Endpoint) => ServerLabel;
   readonly interfaces: () => ReadonlyMap<string, readonly string[]>;
@@ -171,6 +171,7 @@ class ServerConfigBuilder {
     const services: Services = {
       ...this.#parts.shared,
       block: context,
+      taps: { forwarded: undefined },
       admin: this.#admin(),
       process: this.#process(context.servers, () => {
         isMeasured = true;

@@ -6,6 +6,7 @@ import type { Handle } from '../../query/handler.ts';
 import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import type { FrameSink } from '../../query/services/exports.ts';
+import type { ForwardTap } from '../../query/services/upstreams.ts';
 import { encodeDnstap, MESSAGE, type Origin, type TappedMessage } from './message.ts';
 
 /** One destination. */
@@ -37,10 +38,24 @@ export function tapQueries(taps: readonly Tap[], clock: Clock): Handle {
   };
 }
 
+/** Sends each query to an upstream, and its response if there is one, to every tap. */
+export function tapForwarded(taps: readonly Tap[], clock: Clock): ForwardTap {
+  const isFull = taps.some((tap) => tap.isFull);
+  return ({ upstream, protocol, sentMs, query, response }) => {
+    const nowMs = clock.wallMs();
+    const queryMs = nowMs - (clock.nowMs() - sentMs);
+    const common = { protocol, client: undefined, server: upstream, queryMs };
+    const wire = isFull ? query() : undefined;
+    send(taps, { ...common, type: MESSAGE.forwarderQuery, query: wire });
+    const type = MESSAGE.forwarderResponse;
+    if (response !== undefined) send(taps, { ...common, type, responseMs: nowMs, response });
+  };
+}
+
 function commonOf(query: Query, clock: Clock): Omit<TappedMessage, 'type'> {
   const { transport, client, arrivedMs } = query;
   return {
-    ...{ transport, client },
+    ...{ protocol: transport, client },
     server: askedEndpoint(query),
     queryMs: clock.wallMs() - (clock.nowMs() - arrivedMs),
   };

@@ -2,14 +2,22 @@
  * dnstap messages (dnstap.proto of dnstap.info) in Protocol Buffers' wire format: writing these few fields needs less
  * code than a library.
  */
-import { addressBytes } from '../../base/address.ts';
-import type { Client, Transport } from '../../query/query.ts';
+import { addressBytes, type Endpoint, familyOf } from '../../base/address.ts';
+import type { UpstreamProtocol } from '../../query/services/upstreams.ts';
 
 /** Content type of the Frame Streams handshake. */
 export const CONTENT_TYPE = 'protobuf:dnstap.Dnstap';
 
 /** Values of `Message.Type` in dnstap.proto that are sent. */
-export const MESSAGE = { clientQuery: 5, clientResponse: 6 } as const;
+export const MESSAGE = {
+  clientQuery: 5,
+  clientResponse: 6,
+  forwarderQuery: 7,
+  forwarderResponse: 8,
+} as const;
+
+/** `SocketProtocol`. */
+const PROTOCOL: Readonly<Record<UpstreamProtocol, number>> = { udp: 1, tcp: 2, tls: 3, https: 4 };
 
 /** Texts in every message. */
 export interface Origin {
@@ -18,13 +26,14 @@ export interface Origin {
   readonly extra: string;
 }
 
-/** A client's query, or the response to it. */
+/** A query, or the response to it. */
 export interface TappedMessage {
   readonly type: (typeof MESSAGE)[keyof typeof MESSAGE];
-  readonly transport: Transport;
-  readonly client: Client;
+  readonly protocol: UpstreamProtocol;
+  /** Who asked; undefined for the agent itself. A TCP client may disconnect before its address is read: '' then. */
+  readonly client: Endpoint | undefined;
   /** Address and port that received the query; undefined if the listener does not know. */
-  readonly server: { readonly address: string; readonly port: number } | undefined;
+  readonly server: Endpoint | undefined;
   /** Milliseconds since the Unix epoch. */
   readonly queryMs: number;
   readonly responseMs?: number;
@@ -48,21 +57,26 @@ export function encodeDnstap(message: TappedMessage, origin: Origin): Buffer {
 }
 
 function messageFields(message: TappedMessage): Uint8Array[] {
-  const { type, transport, client, server, queryMs, responseMs, query, response } = message;
+  const { type, protocol, client, server, queryMs, responseMs, query, response } = message;
+  const family = familyOf((client ?? server)?.address ?? '') ?? 4;
   return [
     ...number(1, type),
-    ...number(2, client.family === 4 ? 1 : 2),
-    ...number(3, transport === 'udp' ? 1 : 2),
-    // A TCP client may disconnect before its address is read.
-    ...(client.address === '' ? [] : bytes(4, addressBytes(client.address))),
-    ...(server === undefined ? [] : bytes(5, addressBytes(server.address))),
-    ...number(6, client.port),
+    ...number(2, family === 4 ? 1 : 2),
+    ...number(3, PROTOCOL[protocol]),
+    ...address(4, client),
+    ...address(5, server),
+    ...(client === undefined ? [] : number(6, client.port)),
     ...(server === undefined ? [] : number(7, server.port)),
     ...time(8, queryMs),
     ...(query === undefined ? [] : bytes(10, query)),
     ...(responseMs === undefined ? [] : time(12, responseMs)),
     ...(response === undefined ? [] : bytes(14, response)),
   ];
+}
+
+function address(field: number, endpoint: Endpoint | undefined): Uint8Array[] {
+  const text = endpoint?.address ?? '';
+  return text === '' ? [] : bytes(field, addressBytes(text));
 }
 
 /** Seconds in field `at`, nanoseconds in the next one. */

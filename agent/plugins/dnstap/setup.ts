@@ -12,7 +12,7 @@ import type { Block, Directive, Line, Token } from '../../config/corefile/types.
 import type { Plugin } from '../../query/plugin.ts';
 import type { DnstapTarget, FrameExportOptions } from '../../query/services/exports.ts';
 import type { Services } from '../../query/services/services.ts';
-import { type Tap, tapQueries } from './handler.ts';
+import { type Tap, tapForwarded, tapQueries } from './handler.ts';
 import { CONTENT_TYPE } from './message.ts';
 
 const MIB = 1024 * 1024;
@@ -24,6 +24,7 @@ const DEFAULT_PORT = 6_000;
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const made = directive.uses.map((line) => readUse(line, services.log));
   const taps = made.map(({ tap }) => tap);
+  services.taps.forwarded = tapForwarded(taps, services.clock);
   return {
     name: 'dnstap',
     handle: tapQueries(taps, services.clock),
@@ -31,7 +32,11 @@ export function setup(directive: Directive, _block: Block, services: Services): 
       for (const { tap, options } of made) tap.sink = services.exports.frames(options);
     },
     stop: () => {
-      for (const tap of taps) tap.sink?.close();
+      for (const tap of taps) {
+        tap.sink?.close();
+        // Queries in flight are answered later.
+        tap.sink = undefined;
+      }
     },
   };
 }

@@ -7,6 +7,7 @@ import { type Answer, relayedAnswer } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import type {
+  BlockTaps,
   UpstreamGroup,
   UpstreamQuestion,
   UpstreamReply,
@@ -39,6 +40,7 @@ export interface Forwarder {
 export function forwardHandler(
   forwarders: readonly Forwarder[],
   clock: Clock,
+  taps: BlockTaps,
 ): (query: Query, next: Handler) => Result {
   const takes = ({ from, except }: Forwarder, name: Uint8Array): boolean =>
     isSubdomain(name, from) && !except.some((zone) => isSubdomain(name, zone));
@@ -74,7 +76,7 @@ export function forwardHandler(
     const at = find(query.name, 0);
     if (at === -1) return next(query);
     if (isTransfer(query.type) && query.transport === 'udp') throw new DnsError(...NO_TRANSFER);
-    return ask(questionOf(query), query.arrivedMs + query.budgetMs, at, query.metadata);
+    return ask(questionOf(query, taps), query.arrivedMs + query.budgetMs, at, query.metadata);
   };
 }
 
@@ -90,7 +92,7 @@ function wantsNext({ nextRcodes, nextOnNoData }: Forwarder, { reply }: UpstreamR
   return nextOnNoData && isNoData;
 }
 
-function questionOf(query: Query): UpstreamQuestion {
+function questionOf(query: Query, { forwarded }: BlockTaps): UpstreamQuestion {
   return {
     // A view is safe: the query object is not reused while its answer is pending.
     name: query.name,
@@ -102,5 +104,6 @@ function questionOf(query: Query): UpstreamQuestion {
     options: query.upstreamOptions,
     clientTransport: query.transport,
     clientKey: query.clientKey,
+    tap: forwarded,
   };
 }

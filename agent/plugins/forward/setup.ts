@@ -26,6 +26,7 @@ export function setup(directive: Directive, block: Block, services: Services): P
     handle: forwardHandler(
       forwards.map(({ forwarder }) => forwarder),
       services.clock,
+      services.taps,
     ),
     start: () => {
       startedMs = services.clock.nowMs();

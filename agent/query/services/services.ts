@@ -18,11 +18,11 @@ import type { KubernetesApi } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { ProcessSettings } from './process.ts';
-import type { Upstreams } from './upstreams.ts';
+import type { BlockTaps, Upstreams } from './upstreams.ts';
 
 /**
- * Passed to each `Setup`. `block`, `admin` and `process` belong to the block or the configuration, the rest to the
- * process.
+ * Passed to each `Setup`. `block`, `taps`, `admin` and `process` belong to the block or the configuration, the rest to
+ * the process.
  */
 export interface Services {
   readonly clock: Clock;
@@ -40,6 +40,7 @@ export interface Services {
   readonly admin: AdminRoutes;
   readonly process: ProcessSettings;
   readonly block: BlockContext;
+  readonly taps: BlockTaps;
   /**
    * Asks the whole server, including routing: for plugins that need another name's answer. Never rejects: a failure is
    * an answer as well (SERVFAIL, REFUSED).

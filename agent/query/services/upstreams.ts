@@ -100,6 +100,29 @@ export interface HealthCheckOptions {
   readonly domain: Uint8Array;
 }
 
+/** How a query reaches an upstream. */
+export type UpstreamProtocol = 'udp' | 'tcp' | 'tls' | 'https';
+
+/** A query that was sent to an upstream, once it is answered or given up. */
+export interface ForwardedQuery {
+  readonly upstream: Endpoint;
+  readonly protocol: UpstreamProtocol;
+  /** Clock moment, milliseconds. */
+  readonly sentMs: number;
+  /** The message as it was sent. */
+  query(): Uint8Array;
+  /** The message as it was received, valid only during the call; undefined without a reply. */
+  readonly response: Uint8Array | undefined;
+}
+
+/** Sees every query of a block to its upstreams. Never throws. */
+export type ForwardTap = (forwarded: ForwardedQuery) => void;
+
+/** Where a plugin of the block says that it wants to see the queries that another one forwards. */
+export interface BlockTaps {
+  forwarded: ForwardTap | undefined;
+}
+
 /** A question for an upstream: the agent's own query, never a copy of the client's. */
 export interface UpstreamQuestion {
   /** Lower-case wire form. Must not change while the exchange runs. */
@@ -115,6 +138,8 @@ export interface UpstreamQuestion {
   readonly clientTransport: Transport;
   /** The client whose share it counts against; absent: the agent's own. */
   readonly clientKey?: string;
+  /** Called for each query that asks it. */
+  readonly tap?: ForwardTap | undefined;
 }
 
 /** A reply that answers the question, whatever its rcode. */

@@ -90,7 +90,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
   }
 
   onReply(pending: PendingQuery, message: Buffer): void {
-    const attempt = this.#race.take(pending);
+    const attempt = this.#race.take(pending, message);
     if (attempt === undefined) return;
     const { metrics } = attempt.member.upstream;
     if (isUnproven(message, pending.randomizedName)) {

@@ -82,7 +82,7 @@ class SourceError extends NetworkError {
 }
 
 /** The transport as it is on the wire. */
-function wireOf({ upstream }: GroupMember, transport: Transport): WireTransport {
+export function wireOf({ upstream }: GroupMember, transport: Transport): WireTransport {
   return upstream.isTls ? upstream.stream : transport;
 }
 

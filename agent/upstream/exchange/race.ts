@@ -4,6 +4,7 @@ import type { PlainReason } from '../edns/learn.ts';
 import type { GroupMember } from '../group-member.ts';
 import { PendingQuery, type PendingQueryOwner, type Purpose } from '../transport/pending-query.ts';
 import { type Attempt, type Plan, transportOf } from './plan.ts';
+import { tapAttempt } from './tap.ts';
 
 const NONE: readonly Attempt[] = [];
 const NEVER = Number.POSITIVE_INFINITY;
@@ -98,9 +99,10 @@ export class Race {
     this.#launch(member, again, plainFor, nowMs);
   }
 
-  /** Removes and returns the attempt of `pending`, which has ended. */
-  take(pending: PendingQuery): Attempt | undefined {
+  /** Removes and returns the attempt of `pending`, which has ended with `response` or a failure. */
+  take(pending: PendingQuery, response?: Uint8Array): Attempt | undefined {
     const attempt = this.#waiting.find((each) => each.pending === pending);
+    if (attempt !== undefined) tapAttempt(attempt, response);
     if (this.#waiting.length === 1 && attempt !== undefined) this.#waiting = NONE;
     else this.#waiting = this.#waiting.filter((each) => each !== attempt);
     return attempt;
@@ -119,7 +121,9 @@ export class Race {
   abandon(): void {
     const abandoned = this.#waiting;
     this.#waiting = NONE;
-    for (const { pending, member } of abandoned) {
+    for (const attempt of abandoned) {
+      const { pending, member } = attempt;
+      tapAttempt(attempt, undefined);
       if (pending.purpose === 'hedge') member.upstream.metrics.hedged('lost');
       pending.abandon();
     }

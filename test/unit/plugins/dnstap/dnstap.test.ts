@@ -7,6 +7,7 @@ import { setup } from '../../../../agent/plugins/dnstap/setup.ts';
 import { madeAnswer } from '../../../../agent/query/answer.ts';
 import { clientAt } from '../../../../agent/query/query.ts';
 import type { FrameExportOptions } from '../../../../agent/query/services/exports.ts';
+import type { UpstreamProtocol } from '../../../../agent/query/services/upstreams.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
 import { CLIENT, queryFor } from '../../../support/dns/queries.ts';
@@ -28,7 +29,7 @@ function tapping(text: string) {
     },
   };
   const { directive, block } = parseDirective(text);
-  const { handle, start } = setup(directive, block, services);
+  const { handle, start, stop } = setup(directive, block, services);
   start?.();
   assert.ok(handle !== undefined);
   const messages = () =>
@@ -36,7 +37,7 @@ function tapping(text: string) {
       const outer = readFields(Buffer.from(frame));
       return { outer, inner: readFields(outer.get(14)?.[0] as Buffer) };
     });
-  return { handle, asked, messages };
+  return { handle, asked, messages, services, stop };
 }
 
 describe('dnstap', () => {
@@ -96,6 +97,50 @@ describe('dnstap', () => {
         throw new DnsError(2, 'no');
       }),
     );
+    assert.equal(messages().length, 2);
+  });
+
+  it('sends queries to upstreams and their responses, over each transport', () => {
+    const { messages, services, stop } = tapping('dnstap /run/x.sock full');
+    const [query, response] = [Buffer.from('query'), Buffer.from('response')];
+    const forward = (address: string, protocol: UpstreamProtocol, answer?: Buffer): void =>
+      services.taps.forwarded?.({
+        ...{ upstream: { address, port: 853 }, protocol, sentMs: 4_990, response: answer },
+        query: () => query,
+      });
+    forward('192.0.2.53', 'tls', response);
+    for (const protocol of ['udp', 'tcp', 'https'] as const) forward('fd00::53', protocol);
+    const [asked, answered, ...rest] = messages().map(({ inner }) => inner);
+    for (const inner of [asked, answered]) {
+      assert.deepEqual([inner?.get(2), inner?.get(3)], [[1], [3]]);
+      assert.deepEqual(inner?.get(5), [Buffer.from([192, 0, 2, 53])]);
+      assert.deepEqual(
+        [inner?.get(4), inner?.get(6), inner?.get(7)],
+        [undefined, undefined, [853]],
+      );
+      assert.deepEqual([inner?.get(8), inner?.get(9)], [[1_700_000_004], [990_000_000]]);
+    }
+    assert.deepEqual([asked?.get(1), asked?.get(10), asked?.get(14)], [[7], [query], undefined]);
+    assert.deepEqual([answered?.get(1), answered?.get(14)], [[8], [response]]);
+    assert.deepEqual(answered?.get(12), [1_700_000_005]);
+    assert.deepEqual(
+      rest.map((inner) => [inner.get(1), inner.get(2), inner.get(3)]),
+      [1, 2, 4].map((protocol) => [[7], [2], [protocol]]),
+    );
+    stop?.();
+    forward('192.0.2.53', 'udp', response);
+    assert.equal(messages().length, 5, 'nothing is sent after the end');
+  });
+
+  it('omits the messages of upstreams unless full', () => {
+    const { messages, services } = tapping('dnstap /run/x.sock');
+    services.taps.forwarded?.({
+      ...{ upstream: { address: '192.0.2.53', port: 53 }, protocol: 'udp', sentMs: 5_000 },
+      query: () => assert.fail('nothing needs it'),
+      response: Buffer.from('response'),
+    });
+    for (const { inner } of messages())
+      assert.deepEqual([inner.get(10), inner.get(14)], [undefined, undefined]);
     assert.equal(messages().length, 2);
   });
 

@@ -89,14 +89,16 @@ function query(name: string, transport: 'udp' | 'tcp' = 'udp'): Query {
   return made;
 }
 
+const NO_TAPS = { forwarded: undefined };
+
 const ask = async (forwarders: readonly Forwarder[], name: string): Promise<Answer> =>
-  forwardHandler(forwarders, clock)(query(name), () => ELSEWHERE);
+  forwardHandler(forwarders, clock, NO_TAPS)(query(name), () => ELSEWHERE);
 
 test('sends a query of its own within the remaining time, and clears AA', async () => {
   const only = upstream('.');
   const asked = query('www.example.org.', 'tcp');
   await clock.advance(1_000);
-  const pending = forwardHandler([only], clock)(asked, () => ELSEWHERE);
+  const pending = forwardHandler([only], clock, NO_TAPS)(asked, () => ELSEWHERE);
   const answer = await pending;
   const [{ question, budgetMs }] = only.asked as [Upstream['asked'][0]];
   assert.equal(nameToText(question.name), 'www.example.org.');
@@ -110,6 +112,7 @@ test('sends a query of its own within the remaining time, and clears AA', async 
     options: undefined,
     clientTransport: 'tcp',
     clientKey: clientKey('192.0.2.9'),
+    tap: undefined,
   });
   assert.equal(budgetMs, 3_000);
   assert.equal(flagsOf(answer.wire) & FLAG.AA, 0);
@@ -172,7 +175,7 @@ test('zone transfers are refused over UDP, and passed on over TCP', async () => 
     const over = (transport: 'udp' | 'tcp') => {
       const asked = query('example.org.', transport);
       asked.head.type = type;
-      return forwardHandler([only], clock)(asked, () => ELSEWHERE);
+      return forwardHandler([only], clock, NO_TAPS)(asked, () => ELSEWHERE);
     };
     assert.throws(() => over('udp'), { name: 'DnsError', rcode: RCODE.REFUSED });
     assert.equal(only.asked.length, 0);

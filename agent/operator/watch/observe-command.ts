@@ -44,6 +44,8 @@ export async function observeCommand(
 class Observation implements QueryLook {
   readonly #clock: Clock;
   readonly #request: ObserveRequest;
+  /** Whether a condition is of the answer. */
+  readonly #judgesAnswers: boolean;
   readonly #out: Output;
   /** Keys by address in the form of `Client.address`; undefined for every client. */
   readonly #clients: ReadonlyMap<string, string> | undefined;
@@ -54,9 +56,10 @@ class Observation implements QueryLook {
   #skipped = 0;
 
   constructor({ clock, pods }: ObserveParts, request: ObserveRequest, out: Output) {
-    const { client, name } = request;
+    const { client, name, rcode, slowMs, isStale } = request;
     this.#clock = clock;
     this.#request = request;
+    this.#judgesAnswers = rcode !== undefined || slowMs !== undefined || isStale === true;
     this.#out = out;
     this.#clients =
       client === undefined
@@ -70,12 +73,17 @@ class Observation implements QueryLook {
     this.#timer.cancel();
   }
 
-  takes(): boolean {
-    return true;
+  /** What the query alone decides comes first: most queries of a busy agent end here. */
+  takes(query: Query): boolean {
+    if (this.#clients !== undefined && !isOneOf(this.#clients, query)) return false;
+    if (this.#name !== undefined && !matchesGlob(this.#name, query.nameText)) return false;
+    if (this.#linesLeft > 0 || this.#judgesAnswers) return true;
+    this.#skipped++;
+    return false;
   }
 
   see(seen: SeenQuery): void {
-    if (!this.#isWanted(seen)) return;
+    if (this.#judgesAnswers && !this.#isWanted(seen)) return;
     if (this.#linesLeft <= 0 || !this.#out.offer(this.#line(seen))) this.#skipped++;
     else this.#linesLeft--;
   }
@@ -95,13 +103,10 @@ class Observation implements QueryLook {
 
   /** Cheap conditions first. */
   #isWanted(seen: SeenQuery): boolean {
-    const { query, rcode, durationMs } = seen;
-    const { rcode: wanted, slowMs, isStale } = this.#request;
-    if (wanted !== undefined && rcode !== wanted) return false;
-    if (slowMs !== undefined && durationMs < slowMs) return false;
-    if (this.#clients !== undefined && !isOneOf(this.#clients, query)) return false;
-    if (isStale === true && seen.source !== 'stale') return false;
-    return this.#name === undefined || matchesGlob(this.#name, query.nameText);
+    const { rcode, slowMs, isStale } = this.#request;
+    if (rcode !== undefined && seen.rcode !== rcode) return false;
+    if (slowMs !== undefined && seen.durationMs < slowMs) return false;
+    return isStale !== true || seen.source === 'stale';
   }
 
   #line(seen: SeenQuery): ObservedLine {

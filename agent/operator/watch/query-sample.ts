@@ -7,6 +7,9 @@ import type { QueryLook, SeenQuery } from './query-watch.ts';
 
 /** Queries looked at in a second, about: looking at each would cost a tenth of a core at 50,000 a second. */
 const SAMPLES_PER_SECOND = 1_000;
+/** Every so many, the sample becomes thinner if they came too fast: the first picture does not know the rate. */
+const STEP_SAMPLES = 250;
+const STEP_MS = (STEP_SAMPLES / SAMPLES_PER_SECOND) * 1_000;
 const MAX_SAMPLING = 10_000;
 /** Clients and names in one picture. */
 const SHOWN = 50;
@@ -21,6 +24,8 @@ export class QuerySample implements QueryLook {
   #every = 1;
   #countdown = 1;
   #queries = 0;
+  #samples = 0;
+  #stepSinceMs = 0;
   readonly #clients = new HeavyTable();
   readonly #names = new HeavyTable();
   #hitMs: number[] = [];
@@ -39,6 +44,15 @@ export class QuerySample implements QueryLook {
     this.#names.add(`${query.nameText} ${typeName(query.type)}`, seen, this.#every);
     const durations = source === 'hit' ? this.#hitMs : this.#missMs;
     if (durations.length < MAX_DURATIONS && source !== 'stale') durations.push(durationMs);
+    if (++this.#samples % STEP_SAMPLES === 0) this.#step(query.arrivedMs);
+  }
+
+  /** A burst that a second has room for says nothing of the rate. */
+  #step(nowMs: number): void {
+    const isFast = nowMs - this.#stepSinceMs < STEP_MS;
+    this.#stepSinceMs = nowMs;
+    if (isFast && this.#samples > SAMPLES_PER_SECOND)
+      this.#every = Math.min(MAX_SAMPLING, this.#every * 2);
   }
 
   /** What was seen in the last `elapsedMs`; begins anew, with a sample of about the same cost. */
@@ -55,6 +69,7 @@ export class QuerySample implements QueryLook {
     this.#every = Math.min(MAX_SAMPLING, Math.max(1, Math.ceil(perSecond / SAMPLES_PER_SECOND)));
     this.#countdown = this.#every;
     this.#queries = 0;
+    this.#samples = 0;
     this.#hitMs = [];
     this.#missMs = [];
     return taken;

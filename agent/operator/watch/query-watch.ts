@@ -44,8 +44,8 @@ export class SeenQuery {
 
 /** Takes a part of the queries, and looks at those. */
 export interface QueryLook {
-  /** Whether the next query is looked at; called for each query, so it must cost next to nothing. */
-  takes(): boolean;
+  /** Whether `query` is looked at when it is answered; called for each query, so it must cost next to nothing. */
+  takes(query: Query): boolean;
   see(seen: SeenQuery): void;
 }
 
@@ -55,7 +55,7 @@ const NONE: readonly QueryLook[] = [];
 export class QueryWatch implements QueryObserver {
   readonly #dispatcher: Pick<Dispatcher, 'observer'>;
   readonly #clock: Clock;
-  readonly #looks = new Set<QueryLook>();
+  #looks = NONE;
 
   constructor(dispatcher: Pick<Dispatcher, 'observer'>, clock: Clock) {
     this.#dispatcher = dispatcher;
@@ -64,29 +64,32 @@ export class QueryWatch implements QueryObserver {
 
   /** Commands that look at queries now. */
   get observers(): number {
-    return this.#looks.size;
+    return this.#looks.length;
   }
 
   /** Shows queries to `look` until the returned function is called. */
   add(look: QueryLook): () => void {
-    this.#looks.add(look);
+    this.#looks = [...this.#looks, look];
     this.#dispatcher.observer = this;
     return () => {
-      this.#looks.delete(look);
-      if (this.#looks.size === 0) this.#dispatcher.observer = undefined;
+      this.#looks = this.#looks.filter((other) => other !== look);
+      if (this.#looks.length === 0) this.#dispatcher.observer = undefined;
     };
   }
 
-  follow(query: Query, run: () => Result): Result {
+  follow(query: Query, run: (query: Query) => Result): Result {
     let takers = NONE;
-    for (const look of this.#looks) if (look.takes()) takers = [...takers, look];
-    if (takers === NONE) return run();
-    const chosen = takers;
+    for (const look of this.#looks) if (look.takes(query)) takers = [...takers, look];
+    return takers === NONE ? run(query) : this.#shown(query, run, takers);
+  }
+
+  /** A method of its own, as it makes closures: most queries are not taken. */
+  #shown(query: Query, run: (query: Query) => Result, takers: readonly QueryLook[]): Result {
     const show = (answer: Answer | undefined, error: unknown, isLate: boolean): void => {
       const seen = new SeenQuery(query, answer, error, isLate, this.#clock.nowMs());
-      for (const look of chosen) look.see(seen);
+      for (const look of takers) look.see(seen);
     };
-    const result = run();
+    const result = run(query);
     if (!(result instanceof Promise)) show(result, undefined, false);
     else
       result.then(

@@ -105,20 +105,41 @@ describe('top', () => {
   it('samples more thinly where more queries come, and weighs what it sees', async () => {
     const out = new FakeOutput();
     const { clock, ask, work } = started(out);
-    for (let second = 0; second < 3; second++) {
-      for (let i = 0; i < 20_000; i++) ask();
+    for (const queries of [1_000, 20_000, 20_000, 1_000, 1_000]) {
+      for (let i = 0; i < queries; i++) ask();
       await clock.advance(1_000);
     }
     out.depart();
     await work;
-    assert.deepEqual(
-      pictures(out).map(({ sampledOf }) => sampledOf),
-      [1, 20, 20],
-    );
-    assert.deepEqual(
-      pictures(out).map(({ names }) => names[0]?.queries),
-      [20_000, 20_000, 20_000],
-    );
+    const [calm, first, second, after, ...last] = pictures(out).map(({ sampledOf, names }) => ({
+      sampledOf,
+      queries: names[0]?.queries ?? 0,
+    }));
+    assert.deepEqual(calm, { sampledOf: 1, queries: 1_000 });
+    assert.equal(first?.sampledOf, 64, 'thinner within the picture');
+    assert.ok(Math.abs((first?.queries ?? 0) - 20_000) <= 64, `${first?.queries} of 20,000`);
+    assert.deepEqual(second, { sampledOf: 20, queries: 20_000 }, 'the burst fits in a second');
+    assert.deepEqual(after, { sampledOf: 20, queries: 1_000 });
+    assert.deepEqual(last, [{ sampledOf: 1, queries: 1_000 }]);
+  });
+
+  it('looks at few queries in its first picture too, however many come', async () => {
+    const out = new FakeOutput();
+    const { clock, dispatcher, work } = started(out);
+    let looks = 0;
+    const query = queryFor({}, 0);
+    query.isInternal = false;
+    // The name is read for a query that is looked at.
+    Object.defineProperty(query, 'nameText', { get: () => `n${looks++}.test.` });
+    for (let ms = 0; ms < 1_000; ms++) {
+      query.arrivedMs = clock.nowMs();
+      for (let i = 0; i < 50; i++)
+        void dispatcher.observer?.follow(query, () => errorAnswer(query, RCODE.NOERROR));
+      await clock.advance(1);
+    }
+    out.depart();
+    await work;
+    assert.ok(looks > 1_000 && looks < 4_000, `looked at ${looks} of 50,000 queries`);
   });
 
   it('drops a picture that is not read, and leaves nothing behind', async () => {

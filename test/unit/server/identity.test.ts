@@ -121,7 +121,7 @@ describe('an observer', () => {
     dispatcher.observer = {
       follow: (query, run) => {
         seen.push(query.nameText);
-        return run();
+        return run(query);
       },
     };
     const probe = asked('127.0.0.1:53', '127.0.0.1', 40_000);

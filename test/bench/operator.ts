@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, pace } from './load.ts';
 import { inGroup, type MeasuredGoal } from './memory.ts';
-import { LOAD_CORE, runMsOf } from './process.ts';
+import { LOAD_CORE, runMsOf, type Server } from './process.ts';
 import { MAIN } from './programs/compile.ts';
 import { median } from './results.ts';
 import { type Bench, footprint, type Started, start } from './rounds.ts';
@@ -33,11 +33,11 @@ const SOAK_SECONDS = 3;
 const SETTLE_MS = 6_000;
 
 const QPS = 50_000;
-/** One turn with a look or without. */
-const LOOK_MS = 500;
-/** In a turn there is one picture of `top`; the command's come every 2 s. */
-const PICTURE_MS = 400;
-const LOOKS_PER_ROUND = 8;
+/** The command's default. */
+const PICTURE_MS = 2_000;
+/** A turn with a look or without: who looks does so for minutes, so its first second is reported on its own. */
+const FIRST_MS = 1_000;
+const LOOK_MS = 2 * PICTURE_MS;
 /** For the command to start, on a core that is idle then; and its measurement. */
 const COMMAND_MS = 1_500;
 const COMMAND_SECONDS = 4;
@@ -123,9 +123,14 @@ async function commandGoals(bench: Bench): Promise<MeasuredGoal[]> {
     const goals: MeasuredGoal[] = [];
     for (const { what, argv, request, most } of LOOKS) {
       bench.say(`operator: ${what}`);
-      const { share: agent, answeredShare } = await agentShare(bench, place, request);
+      const { steady: agent, first, answeredShare } = await agentShare(bench, place, request);
       const command = await commandShare(bench, place, argv);
-      bench.say(`  agent ${agent.toFixed(2)} %, command ${command.toFixed(2)} %`);
+      const shares = { agent, 'in its first second': first, command };
+      bench.say(
+        `  ${Object.entries(shares)
+          .map(([of, share]) => `${of} ${share.toFixed(2)} %`)
+          .join(', ')}`,
+      );
       if (answeredShare < ANSWERED_SHARE) {
         bench.say(`  left out: ${(answeredShare * 100).toFixed(0)} % of the queries were answered`);
         continue;
@@ -144,35 +149,49 @@ interface Looked extends Started {
   readonly socket: string;
 }
 
+/** Percent of a core. */
+interface AgentShare {
+  /** After the first second. */
+  readonly steady: number;
+  readonly first: number;
+  readonly answeredShare: number;
+}
+
 /**
- * Percent of a core. The look begins and ends again and again under one load, because what a query takes changes within
- * seconds on a virtual machine: each turn is compared with those before and after it.
+ * The look begins and ends again and again under one load, because what a query takes changes on a virtual machine: each turn
+ * is compared with those before and after it.
  */
-async function agentShare(
-  bench: Bench,
-  { server, port, file, socket }: Looked,
-  request: object,
-): Promise<{ readonly share: number; readonly answeredShare: number }> {
-  const turns = 2 * bench.rounds * LOOKS_PER_ROUND + 1;
-  const seconds = ((turns + 1) * LOOK_MS) / 1_000;
+async function agentShare(bench: Bench, looked: Looked, request: object): Promise<AgentShare> {
+  const { server, port, file, socket } = looked;
+  const turns = 2 * bench.rounds + 1;
+  const seconds = (FIRST_MS + turns * (FIRST_MS + LOOK_MS)) / 1_000;
   const load = pace(bench.latencyBinary, { port, file, qps: QPS, seconds });
-  await pause(LOOK_MS);
-  const shares: number[] = [];
+  await pause(FIRST_MS);
+  const first: number[] = [];
+  const steady: number[] = [];
   for (let turn = 0; turn < turns; turn++) {
     const look = turn % 2 === 1 ? await looking(socket, request) : undefined;
-    const sinceMs = performance.now();
-    const beforeMs = server.allThreadsMs();
-    await pause(LOOK_MS);
-    shares.push((server.allThreadsMs() - beforeMs) / (performance.now() - sinceMs));
+    first.push(await shareFor(server, FIRST_MS));
+    steady.push(await shareFor(server, LOOK_MS));
     look?.destroy();
   }
   const { sent, answered } = await load;
-  const more = shares.flatMap((share, turn) =>
-    turn % 2 === 0
-      ? []
-      : [share - ((shares[turn - 1] as number) + (shares[turn + 1] as number)) / 2],
-  );
-  return { share: median(more) * 100, answeredShare: answered / sent };
+  return { steady: more(steady), first: more(first), answeredShare: answered / sent };
+}
+
+/** Percent of a core that `server` takes in the next `ms`. */
+async function shareFor(server: Server, ms: number): Promise<number> {
+  const sinceMs = performance.now();
+  const beforeMs = server.allThreadsMs();
+  await pause(ms);
+  return ((server.allThreadsMs() - beforeMs) / (performance.now() - sinceMs)) * 100;
+}
+
+/** Median of what every second turn takes more than those beside it. */
+function more(shares: readonly number[]): number {
+  const at = (turn: number): number => shares[turn] as number;
+  const looks = shares.map((_, turn) => turn).filter((turn) => turn % 2 === 1);
+  return median(looks.map((turn) => at(turn) - (at(turn - 1) + at(turn + 1)) / 2));
 }
 
 /** A connection that asks as the command does, and drops what it gets. */

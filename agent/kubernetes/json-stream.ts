@@ -53,8 +53,20 @@ class Text {
   }
 }
 
+/** Bytes of a list that are looked at in one step. */
+const STEP_BYTES = 4 * 1024;
+
+/** Hands over the JSON texts in a stream of bytes. */
+export interface TextReader {
+  /**
+   * Takes the next bytes, in steps of at most a few texts each, which must all be made. `chunk` may be kept until the last
+   * text that begins in it is complete. A step throws ApiError for a text that is too long.
+   */
+  read(chunk: Buffer): Generator<void, void>;
+}
+
 /** Reads a watch: one JSON text in each line. */
-export class LineReader {
+export class LineReader implements TextReader {
   readonly #onLine: (text: string) => void;
   readonly #line = new Text(MAX_OBJECT_BYTES, 'an event');
 
@@ -62,15 +74,27 @@ export class LineReader {
     this.#onLine = onLine;
   }
 
-  /** The chunk is kept until its last line is complete. Throws ApiError for a line that is too long. */
-  push(chunk: Buffer): void {
-    let start = 0;
-    for (let at = chunk.indexOf(LINE_FEED); at >= 0; at = chunk.indexOf(LINE_FEED, start)) {
-      this.#line.add(chunk.subarray(start, at));
-      start = at + 1;
-      if (!this.#line.isEmpty) this.#onLine(this.#line.take());
+  *read(chunk: Buffer): Generator<void, void> {
+    let begin = 0;
+    if (!this.#line.isEmpty) {
+      begin = chunk.indexOf(LINE_FEED) + 1;
+      this.#line.add(chunk.subarray(0, begin === 0 ? chunk.length : begin - 1));
+      if (begin === 0) return;
+      this.#onLine(this.#line.take());
+      yield;
     }
-    this.#line.add(chunk.subarray(start));
+    const end = Math.max(begin, chunk.lastIndexOf(LINE_FEED) + 1);
+    // One text for all lines: a text for each takes as long as to parse it.
+    const lines = chunk.toString('utf8', begin, end);
+    let from = 0;
+    for (let at = lines.indexOf('\n'); at >= 0; at = lines.indexOf('\n', from)) {
+      const line = lines.slice(from, at);
+      from = at + 1;
+      if (line === '') continue;
+      this.#onLine(line);
+      yield;
+    }
+    this.#line.add(chunk.subarray(end));
   }
 }
 
@@ -78,7 +102,7 @@ export class LineReader {
 const ITEM_DEPTH = 2;
 
 /** Reads a list (`{"metadata":{…},"items":[…]}`): each element of `items` by itself, and the rest at the end. */
-export class ListReader {
+export class ListReader implements TextReader {
   readonly #onItem: (text: string) => void;
   readonly #item = new Text(MAX_OBJECT_BYTES, 'an object');
   readonly #envelope = new Text(MAX_ENVELOPE_BYTES, 'the list without its objects');
@@ -95,8 +119,14 @@ export class ListReader {
     this.#onItem = onItem;
   }
 
-  /** Throws ApiError for an object that is too long. */
-  push(chunk: Buffer): void {
+  *read(chunk: Buffer): Generator<void, void> {
+    for (let at = 0; at < chunk.length; at += STEP_BYTES) {
+      this.#push(chunk.subarray(at, at + STEP_BYTES));
+      yield;
+    }
+  }
+
+  #push(chunk: Buffer): void {
     this.#start = 0;
     for (let at = 0; at < chunk.length; at++) {
       if (this.#isInString) at = this.#skipString(chunk, at);

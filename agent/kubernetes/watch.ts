@@ -8,7 +8,7 @@ import type { PacedWork } from '../base/paced-work.ts';
 import type { ApiObject, Watch, WatchOptions, WatchState } from '../query/services/kubernetes.ts';
 import { Backoff, type RateLimit } from './backoff.ts';
 import { ApiError } from './errors.ts';
-import { LineReader, ListReader } from './json-stream.ts';
+import { LineReader, ListReader, type TextReader } from './json-stream.ts';
 import { keyOf, type ListEnvelope, parsedObject, versionOf, type WatchEvent } from './objects.ts';
 import type { Reports } from './reports.ts';
 import type { ApiBody, ApiTransport } from './transport.ts';
@@ -25,8 +25,6 @@ const DEFAULT_CONTACT_MS = 60_000;
 const WATCH_PART_MIN = 0.65;
 const WATCH_PART_MAX = 0.8;
 const DEAD_PART = 0.95;
-/** Bytes that are parsed in one slice. */
-const SLICE_BYTES = 16 * 1024;
 /** Objects of one collection; Kubernetes is specified for 150,000 pods. */
 const MAX_OBJECTS = 500_000;
 
@@ -148,10 +146,10 @@ export class CollectionWatch<Item> implements Watch {
   /** One page of a list; `next` continues the list, '' begins it. */
   async #page(next: string): Promise<{ readonly version: string; readonly next: string }> {
     const place = next === '' ? { resourceVersion: this.#listVersion } : { continue: next };
-    const reader = new ListReader((text) => this.#put(parsedObject(text)));
-    await this.#read('list', { ...place, limit: String(PAGE_OBJECTS) }, LIST_IDLE_MS, (piece) =>
-      reader.push(piece),
-    );
+    const reader = new ListReader((text) => {
+      if (!this.#isClosed) this.#put(parsedObject(text));
+    });
+    await this.#read('list', { ...place, limit: String(PAGE_OBJECTS) }, LIST_IDLE_MS, reader);
     const { metadata } = reader.end() as ListEnvelope;
     const version = versionOf(metadata);
     if (version === undefined) throw new ApiError('a list came without a resource version');
@@ -167,16 +165,18 @@ export class CollectionWatch<Item> implements Watch {
       resourceVersion: this.#version,
       timeoutSeconds: String(Math.max(1, Math.floor((part * this.#contactMs) / 1_000))),
     };
-    const reader = new LineReader((text) => this.#event(parsedObject(text) as WatchEvent));
-    await this.#read('watch', query, DEAD_PART * this.#contactMs, (piece) => reader.push(piece));
+    const reader = new LineReader((text) => {
+      if (!this.#isClosed) this.#event(parsedObject(text) as WatchEvent);
+    });
+    await this.#read('watch', query, DEAD_PART * this.#contactMs, reader);
   }
 
-  /** Sends a request and gives its body to `onPiece`, in slices. Rejects with ApiError; also after `idleMs` of silence. */
+  /** Sends a request and gives its body to `reader`, in slices. Rejects with ApiError; also after `idleMs` of silence. */
   async #read(
     verb: 'list' | 'watch',
     query: Readonly<Record<string, string>>,
     idleMs: number,
-    onPiece: (piece: Buffer) => void,
+    reader: TextReader,
   ): Promise<void> {
     const { transport, limit, clock, work, reports } = this.#parts;
     await limit.take();
@@ -192,12 +192,7 @@ export class CollectionWatch<Item> implements Watch {
     try {
       for await (const chunk of body) {
         idle.cancel();
-        for (let at = 0; at < chunk.length && !this.#isClosed; at += SLICE_BYTES) {
-          const piece = chunk.subarray(at, at + SLICE_BYTES);
-          await work.run('kubernetes', () => {
-            if (!this.#isClosed) onPiece(piece);
-          });
-        }
+        await work.finish('kubernetes', reader.read(chunk));
         idle = clock.after(idleMs, fall(silence));
       }
     } catch (error) {

@@ -221,6 +221,7 @@ export class Cluster {
   }
 
   #isChosen(object: ApiObject): boolean {
+    if (this.#options.namespaces.length === 0) return true;
     return this.#chosen(keyOf(object)?.namespace) !== undefined;
   }
 

@@ -100,12 +100,14 @@ export function sliceOf(object: Json, options: SliceOptions): NamedSlice | undef
   const labels = child(metadata, 'labels');
   const service = labelIn(labels['kubernetes.io/service-name']);
   if (named === undefined || service === '') return undefined;
-  const endpoints = listOf(object.endpoints).flatMap((each) => endpointsIn(each, options));
+  const endpoints: Endpoint[] = [];
+  for (const each of listOf(object.endpoints)) addEndpoints(endpoints, each, options);
   const changed = child(metadata, 'annotations')[
     'endpoints.kubernetes.io/last-change-trigger-time'
   ];
   const changedMs = typeof changed === 'string' ? Date.parse(changed) : Number.NaN;
-  return { ...named, service, changedMs, kept: { ports: portsIn(object), endpoints } };
+  const { namespace, name } = named;
+  return { namespace, name, service, changedMs, kept: { ports: portsIn(object), endpoints } };
 }
 
 /**
@@ -141,9 +143,28 @@ export function keyOf(object: Json): { namespace: string; name: string } | undef
   return label === '' || typeof name !== 'string' ? undefined : { namespace: label, name };
 }
 
+/** Lists of ports by their text. Most Services of a cluster have one of a few: this map makes them share it. */
+const portLists = new Map<string, readonly Port[]>();
+/** Lists beyond this number are not shared: the map must not grow with a cluster's history. */
+const MAX_PORT_LISTS = 1_024;
+
+/** Makes ports only for a list that is not known: an event of a Service or of its endpoints seldom has new ones. */
 function portsIn(object: Json): readonly Port[] {
-  const ports = listOf(object.ports).filter(isJson);
-  return ports.length === 0 ? NO_PORTS : shared(ports.map(portIn));
+  const list = listOf(object.ports);
+  let key = '';
+  for (const each of list) if (isJson(each)) key += portText(each);
+  if (key === '') return NO_PORTS;
+  const known = portLists.get(key);
+  if (known !== undefined) return known;
+  const ports = list.filter(isJson).map(portIn);
+  if (portLists.size < MAX_PORT_LISTS) portLists.set(key, ports);
+  return ports;
+}
+
+/** Equal for ports that are equal; never empty. */
+function portText({ name, protocol, port }: Json): string {
+  const words = `${typeof name === 'string' ? name : ''}/${typeof protocol === 'string' ? protocol : ''}`;
+  return `${words}/${typeof port === 'number' ? port : ''},`;
 }
 
 function portIn({ name, protocol, port }: Json): Port {
@@ -152,19 +173,6 @@ function portIn({ name, protocol, port }: Json): Port {
     protocol: typeof protocol === 'string' ? protocol.toLowerCase() : '',
     port: typeof port === 'number' && port > 0 && port <= 65_535 ? port : NO_PORT,
   };
-}
-
-/** Lists of ports by their text. Most Services of a cluster have one of a few: this map makes them share it. */
-const portLists = new Map<string, readonly Port[]>();
-/** Lists beyond this number are not shared: the map must not grow with a cluster's history. */
-const MAX_PORT_LISTS = 1_024;
-
-function shared(ports: readonly Port[]): readonly Port[] {
-  const key = ports.map(({ name, protocol, port }) => `${name}/${protocol}/${port}`).join();
-  const known = portLists.get(key);
-  if (known !== undefined) return known;
-  if (portLists.size < MAX_PORT_LISTS) portLists.set(key, ports);
-  return ports;
 }
 
 /** Names of zones: a cluster has a few, and every endpoint one of them. */
@@ -183,15 +191,20 @@ function zoneIn(value: unknown): string {
 }
 
 /** A missing `ready` means ready, as the API's documentation has it. */
-function endpointsIn(endpoint: unknown, { usesPodNames, keepsZones }: SliceOptions): Endpoint[] {
-  if (!isJson(endpoint)) return [];
+function addEndpoints(
+  endpoints: Endpoint[],
+  endpoint: unknown,
+  { usesPodNames, keepsZones }: SliceOptions,
+): void {
+  if (!isJson(endpoint)) return;
   const isReady = child(endpoint, 'conditions').ready !== false;
   const pod = usesPodNames ? labelIn(child(endpoint, 'targetRef').name) : '';
   const host = labelIn(endpoint.hostname) || pod;
   const zone = keepsZones ? zoneIn(endpoint.zone) : '';
-  return listOf(endpoint.addresses)
-    .flatMap(addressIn)
-    .map((address) => ({ address, host, zone, isReady }));
+  for (const text of listOf(endpoint.addresses)) {
+    const address = typeof text === 'string' ? bytesOf(text) : undefined;
+    if (address !== undefined) endpoints.push({ address, host, zone, isReady });
+  }
 }
 
 /** The wire form of another host's name. An address is no name, and has no record (as in CoreDNS). */

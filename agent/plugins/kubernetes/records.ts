@@ -2,7 +2,7 @@
  * The objects of a cluster, by name and by address. Each event changes only what its object has: nothing is ever built
  * again as a whole, so that a hit between two events does not wait (docs/decisions/026-cluster-records.md).
  */
-import type { Service, Slice } from './objects.ts';
+import type { Endpoint, Service, Slice } from './objects.ts';
 
 /** A namespace. It is kept without existing while objects of it are there: events of different kinds have no order. */
 export interface Namespace {
@@ -104,7 +104,7 @@ export class Records {
     }
     this.deleteSlice(namespace, name);
     const node = this.#node(namespace, service);
-    const added: SliceNode = { node, slice };
+    const added: SliceNode = { node, slice: kept(slice, []) };
     node.slices.push(added);
     node.namespace.slices.set(name, added);
     for (const { address } of slice.endpoints) hold(this.#byEndpoint, address, added);
@@ -162,7 +162,7 @@ export class Records {
   #replace(known: SliceNode, slice: Slice): void {
     const before = known.slice.endpoints;
     const after = slice.endpoints;
-    known.slice = slice;
+    known.slice = kept(slice, before);
     const common = Math.min(before.length, after.length);
     let from = 0;
     while (from < common && before[from]?.address === after[from]?.address) from++;
@@ -201,6 +201,24 @@ export class Records {
     if (exists || services.size + slices.size + pods.size > 0) return;
     this.#namespaces.delete(namespace.name);
   }
+}
+
+/**
+ * `slice` with the endpoints of `before` that have not changed. Most events change one endpoint of a slice: then the
+ * garbage collector, during which no query is answered, has little to copy.
+ */
+function kept({ ports, endpoints }: Slice, before: readonly Endpoint[]): Slice {
+  const same = (after: Endpoint, i: number): Endpoint => {
+    const known = before[i];
+    return known !== undefined && isEqual(known, after) ? known : after;
+  };
+  return { ports, endpoints: endpoints.map(same) };
+}
+
+function isEqual(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.address === b.address && a.isReady === b.isReady && a.host === b.host && a.zone === b.zone
+  );
 }
 
 function holdersOf<Holder extends object>(

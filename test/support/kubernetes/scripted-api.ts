@@ -171,6 +171,11 @@ export class ScriptedApi {
 
   #emit(event: ScriptedEvent): void {
     this.#log.push(event);
+    const kept = this.#options.keptEvents ?? Number.POSITIVE_INFINITY;
+    if (this.#log.length > 2 * kept) {
+      this.#log = this.#log.slice(-kept);
+      this.#oldest = (this.#log[0] as ScriptedEvent).version - 1;
+    }
     this.#send(event);
   }
 

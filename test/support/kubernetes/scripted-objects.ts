@@ -28,6 +28,8 @@ export interface ScriptedApiOptions {
   readonly pageObjects?: number;
   /** Bodies are written in pieces of this many bytes. */
   readonly pieceBytes?: number;
+  /** Events that are kept for watches that resume; all by default. Versions before them are gone. */
+  readonly keptEvents?: number;
 }
 
 export function keyOf({ metadata: { namespace = '', name } }: ScriptedObject): string {

@@ -1,8 +1,8 @@
 /**
- * One pod attacks over DNS. The agent stays alive and within its memory limit, names the attacker, and serves the pod beside
+ * One pod attacks over DNS or HTTP. The agent stays alive and within its memory limit, names the attacker, and serves the pod beside
  * it as before. `npm run hostile` repeats each attack within every limit (`NODENS_HOSTILE_LIMITS`, MiB) and for longer
  * (`NODENS_HOSTILE_SECONDS`), and compares with quiet times between: all processes but the attacker's then have real-time
- * priority where this machine allows it.
+ * priority where this machine allows it, the pod the highest.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -11,8 +11,9 @@ import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Limited } from '../../agent/query/services/client-limits.ts';
-import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
+import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
 import { OTHER_POD, ROWS, type Row } from '../support/hostile/attacks/rows.ts';
+import { processorMs } from '../support/hostile/kernel.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
 import { besidePod, type PodOutcome, summary } from '../support/hostile/pod/neighbourhood.ts';
 import { allowedP99, compared, summaryOf, type Window } from '../support/hostile/pod/windows.ts';
@@ -24,6 +25,8 @@ const MEBI = 2 ** 20;
 const POD = '127.0.0.8';
 /** In `npm run hostile`: times without and with the attack, in turn. */
 const ROUNDS = 3;
+/** Before them, so that a quiet time is not one in which V8 compiles the agent and the pod. */
+const WARM_MS = 3_000;
 /** What the attack may add: p99 in the median of the rounds is at most twice that of the quiet times, or this. */
 const LATER = 2;
 /**
@@ -50,8 +53,8 @@ class Attacker {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
 
-  constructor({ from = OTHER_POD, attacks }: Row, port: number) {
-    const args = [ATTACKER, `${port}`, from, ...attacks];
+  constructor({ from = OTHER_POD, attacks }: Row, { dns, metrics }: Ports) {
+    const args = [ATTACKER, `${dns}`, `${metrics}`, from, ...attacks];
     this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] });
     this.#ended = once(this.#child, 'exit');
   }
@@ -66,15 +69,35 @@ class Attacker {
   }
 }
 
-interface Peak {
+/** Of the agent under attack. */
+interface Usage {
+  /** At most, bytes. */
   resident: number;
   needed: number;
+  /** Of its main thread: how long it ran, and waited for a processor, of `tookMs`. */
+  ranMs: number;
+  waitedMs: number;
+  tookMs: number;
+}
+
+const NO_USAGE: Usage = { resident: 0, needed: 0, ranMs: 0, waitedMs: 0, tookMs: 0 };
+
+function bothUsed(a: Usage, b: Usage): Usage {
+  return {
+    resident: Math.max(a.resident, b.resident),
+    needed: Math.max(a.needed, b.needed),
+    ranMs: a.ranMs + b.ranMs,
+    waitedMs: a.waitedMs + b.waitedMs,
+    tookMs: a.tookMs + b.tookMs,
+  };
 }
 
 /** Attacks for the given seconds, and until the attacker has been limited where it must be. */
-async function attacked(row: Row, agent: HostileAgent, seconds: number): Promise<Peak> {
+async function attacked(row: Row, agent: HostileAgent, seconds: number): Promise<Usage> {
   const peak = { resident: 0, needed: 0 };
-  const attacker = new Attacker(row, agent.ports.dns);
+  const before = processorMs(agent.pid);
+  const startMs = performance.now();
+  const attacker = new Attacker(row, agent.ports);
   const look = (): void => {
     assert.ok(agent.isRunning, 'the agent is alive');
     assert.ok(attacker.isRunning, 'the attack continues');
@@ -82,7 +105,7 @@ async function attacked(row: Row, agent: HostileAgent, seconds: number): Promise
     peak.needed = Math.max(peak.needed, agent.neededBytes);
   };
   try {
-    const endMs = performance.now() + seconds * 1_000;
+    const endMs = startMs + seconds * 1_000;
     while (performance.now() < endMs) {
       look();
       await pause(WATCH_MS);
@@ -98,7 +121,9 @@ async function attacked(row: Row, agent: HostileAgent, seconds: number): Promise
   } finally {
     await attacker.end();
   }
-  return peak;
+  const { ran, waited } = processorMs(agent.pid);
+  const tookMs = performance.now() - startMs;
+  return { ...peak, ranMs: ran - before.ran, waitedMs: waited - before.waited, tookMs };
 }
 
 /** The limits that the attacker hit, with their counts. */
@@ -140,32 +165,31 @@ async function givenBack(agent: HostileAgent): Promise<void> {
 interface Beside {
   readonly outcome: PodOutcome;
   readonly windows: readonly Window[];
-  readonly peak: Peak;
+  readonly usage: Usage;
 }
 
 async function besideAttack(row: Row, agent: HostileAgent): Promise<Beside> {
   const windows: Window[] = [];
-  const peak = { resident: 0, needed: 0 };
+  let usage = NO_USAGE;
   const during = async (isQuiet: boolean, work: () => Promise<unknown>): Promise<void> => {
     const fromMs = Date.now();
     await work();
     windows.push({ isQuiet, fromMs, toMs: Date.now() });
   };
   const attack = async (seconds: number): Promise<void> => {
-    const { resident, needed } = await attacked(row, agent, seconds);
-    peak.resident = Math.max(peak.resident, resident);
-    peak.needed = Math.max(peak.needed, needed);
+    usage = bothUsed(usage, await attacked(row, agent, seconds));
   };
-  const outcome = await besidePod(agent.ports.dns, POD, async () => {
+  const outcome = await besidePod(agent.ports, POD, async () => {
     if (SECONDS === undefined) return during(false, () => attack(row.seconds ?? 1));
     const seconds = Number(SECONDS) / ROUNDS;
+    await pause(WARM_MS);
     for (let round = 0; round < ROUNDS; round++) {
       await during(true, () => pause(seconds * 1_000));
       await during(false, () => attack(seconds));
       await givenBack(agent);
     }
   });
-  return { outcome, windows, peak };
+  return { outcome, windows, usage };
 }
 
 const KINDS = ['hits', 'tcp', 'fresh'] as const;
@@ -183,17 +207,19 @@ function assertInTime({ late = {} }: Row, { outcome, windows }: Beside): void {
 async function assertHarmless(row: Row, agent: HostileAgent, limit: string): Promise<void> {
   const beside = await besideAttack(row, agent);
   const { outcome, windows } = beside;
-  const { resident, needed } = beside.peak;
-  const pod = KINDS.map((kind) =>
+  const { resident, needed, ranMs, waitedMs, tookMs } = beside.usage;
+  const pod = [...KINDS, 'direct' as const].map((kind) =>
     SECONDS === undefined
       ? `${kind} ${summary(outcome[kind])}`
       : `${kind} ${outcome[kind].lost} lost, ${summaryOf(compared(outcome[kind], windows))}`,
   );
+  const share = (ms: number): string => `${((100 * ms) / tookMs).toFixed(0)} %`;
+  const processor = `main thread ran ${share(ranMs)} and waited ${share(waitedMs)} of the time`;
   const mebi = (bytes: number): string => (bytes / MEBI).toFixed(1);
   const memory = `${mebi(needed)} MiB needed, ${mebi(resident)} resident`;
   const limited = (await limits(agent, row)).join(', ') || 'nothing';
   process.stdout.write(
-    `# ${row.name}, ${where(limit)}: ${memory}; ${pod.join('; ')}; limited: ${limited}\n`,
+    `# ${row.name}, ${where(limit)}: ${memory}; ${processor}; ${pod.join('; ')}; limited: ${limited}\n`,
   );
   await assertNamed(agent, row);
   assertUnharmed(outcome);

@@ -46,7 +46,7 @@ async function reload(
 ): Promise<void> {
   writeFileSync(`${file}.new`, text);
   let peakBytes = 0;
-  const { hits } = await besidePod(agent.ports.dns, POD, async () => {
+  const { hits } = await besidePod(agent.ports, POD, async () => {
     renameSync(`${file}.new`, file);
     await eventually(
       'the file is processed',

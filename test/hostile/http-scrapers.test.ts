@@ -41,7 +41,7 @@ function manyBlocks({ dns, metrics, upstream }: Ports): string {
 describe('a page of 100 blocks', () => {
   let agent: HostileAgent;
   before(async () => {
-    agent = await startAgent({ corefile: manyBlocks });
+    agent = await startAgent({ corefile: manyBlocks, isUndelayed: true });
     const nameOf = (asked: number): string => `a.zone${asked % BLOCKS}.test`;
     const pod = await Neighbour.open(agent.ports.dns, { localAddress: POD, nameOf });
     for (let i = 0; i < 2 * BLOCKS; i++) {
@@ -71,7 +71,7 @@ describe('a page of 100 blocks', () => {
 describe('an Accept header of spaces', () => {
   let agent: HostileAgent;
   before(async () => {
-    agent = await startAgent();
+    agent = await startAgent({ isUndelayed: true });
   });
   after(() => agent.stop());
 
@@ -95,7 +95,7 @@ describe('64 scrapers', () => {
     const args = [SCRAPERS, `${agent.ports.metrics}`, `${COUNT}`, `${SECONDS}`];
     const running = promisify(execFile)(process.execPath, args);
     await pause(1_000);
-    const { hits } = await besidePod(agent.ports.dns, POD, async () => {
+    const { hits } = await besidePod(agent.ports, POD, async () => {
       for (let i = 0; i < 10; i++) {
         const { status, tookMs } = await scrape(agent.ports.metrics, '127.0.0.2');
         assert.equal(status, 200);

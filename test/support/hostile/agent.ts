@@ -14,7 +14,7 @@ import { stopped } from '../server/subject.ts';
 import { type Script, startServer } from '../upstream/server.ts';
 import { ask } from './pod/neighbour.ts';
 import { scrape } from './scrape.ts';
-import { UNDELAYED } from './undelayed.ts';
+import { undelayed } from './undelayed.ts';
 import type { Upstream } from './upstream.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
@@ -84,7 +84,8 @@ export async function startAgent(options: AgentOptions = {}): Promise<HostileAge
   writeFileSync(conf, (options.corefile ?? COREFILE)(ports));
   const { args: more = [], descriptors } = options;
   const program = [process.execPath, NODENS, 'agent', '-conf', conf, '-basecorefile='];
-  const first = options.isUndelayed && UNDELAYED.length > 0 ? UNDELAYED : BEFORE_OTHERS;
+  const realTime = options.isUndelayed === true ? undelayed('agent') : [];
+  const first = realTime.length > 0 ? realTime : BEFORE_OTHERS;
   const bare = [...first, ...program, ...more];
   const argv = descriptors === undefined ? bare : ['prlimit', `--nofile=${descriptors}`, ...bare];
   const [file = '', ...args] = group === undefined ? argv : group.command(argv);

@@ -1,4 +1,4 @@
-/** Data that the kernel buffers between clients and the agent. */
+/** What the kernel says of the agent: data buffered between it and clients, and processors. */
 import { readFileSync } from 'node:fs';
 
 const localPort = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
@@ -19,4 +19,12 @@ export function untakenBytes(port: number): number {
     .map((line) => line.trim().split(/\s+/))
     .filter(([, address]) => address?.endsWith(localPort(port)) === true)
     .reduce((sum, [, , , , queues = '0']) => sum + Number.parseInt(queues, 16), 0);
+}
+
+/** Of the main thread of process `pid`: it ran, and waited for a processor while it could have run; milliseconds. */
+export function processorMs(pid: number): { readonly ran: number; readonly waited: number } {
+  const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8')
+    .split(' ')
+    .map((nanoseconds) => Number(nanoseconds) / 1e6);
+  return { ran, waited };
 }

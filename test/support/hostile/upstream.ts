@@ -50,7 +50,7 @@ export interface Upstream {
 
 /** Starts `answerAsked` in a process of its own. */
 export async function startUpstream(): Promise<Upstream> {
-  const child = spawnUndelayed(PROGRAM, []);
+  const child = spawnUndelayed('upstream', PROGRAM, []);
   const ended = once(child, 'close');
   const [printed] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
   return {

@@ -2,10 +2,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { RawClient } from '../raw-client.ts';
 
-export interface Target {
+/** Where a crowd connects to. */
+export interface Place {
   readonly port: number;
   /** The attacker's own address. */
   readonly address: string;
+}
+
+export interface Target extends Place {
+  /** The port of /metrics. */
+  readonly metrics: number;
 }
 
 export interface CrowdOptions {
@@ -23,7 +29,7 @@ const AT_ONCE = 100;
 const PAUSE_MS = 20;
 
 /** Keeps `size` connections open while the process runs. */
-export async function crowd(target: Target, options: CrowdOptions): Promise<never> {
+export async function crowd(target: Place, options: CrowdOptions): Promise<never> {
   const { size, sipBytes, begin, goOn, everyMs = 1_000 } = options;
   let held: RawClient[] = [];
   const open = async (): Promise<void> => {

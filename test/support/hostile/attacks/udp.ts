@@ -58,7 +58,6 @@ const manyClients: Attack = async (target) => {
   await send(target, await Promise.all(addresses.map(boundTo)), 4_000, silentQuestion);
 };
 
-/** Datagrams that are no DNS queries. */
 /** As many questions as one process can send, more than the agent can read: for names without an answer, or cached. */
 const floodOf =
   (make: () => Buffer): Attack =>
@@ -74,6 +73,7 @@ const floodOf =
 
 const cachedQuestion = question('neighbour.test');
 
+/** Datagrams that are no DNS queries. */
 const garbage: Attack = async (target) => {
   let count = 0;
   const make = (): Buffer => {

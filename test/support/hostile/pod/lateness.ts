@@ -24,7 +24,7 @@ export async function latenessOf(
   rounds: number,
   accept = '*/*',
 ): Promise<Lateness> {
-  const child = spawnUndelayed(BURSTS, [`${port}`, `${metrics}`, `${rounds}`, accept]);
+  const child = spawnUndelayed('client', BURSTS, [`${port}`, `${metrics}`, `${rounds}`, accept]);
   let text = '';
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;

@@ -1,4 +1,7 @@
-/** A well-behaved pod: it asks for cached names over UDP and TCP, and for uncached ones over UDP. */
+/**
+ * A well-behaved pod: it asks for cached names over UDP and TCP, for uncached ones over UDP, and its upstream for the
+ * comparison.
+ */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { spawnUndelayed } from '../undelayed.ts';
@@ -13,18 +16,25 @@ export interface PodOutcome {
   readonly tcp: Neighbourhood;
   /** Unique names, which the upstream answers. */
   readonly fresh: Neighbourhood;
+  /** Straight from the upstream: what the machine, the upstream and the pod itself take. */
+  readonly direct: Neighbourhood;
 }
 
 let pods = 0;
 
+interface PortsToAsk {
+  readonly dns: number;
+  readonly upstream: number;
+}
+
 /** The pod at `address` asks while `meanwhile` runs; returns the results. */
 export async function besidePod(
-  port: number,
+  { dns, upstream }: PortsToAsk,
   address: string,
   meanwhile: () => Promise<void>,
 ): Promise<PodOutcome> {
   const names = `p${++pods}.fresh.test`;
-  const pod = spawnUndelayed(POD, [`${port}`, address, names]);
+  const pod = spawnUndelayed('client', POD, [`${dns}`, address, names, `${upstream}`]);
   const ended = once(pod, 'close');
   let outcome = '';
   pod.stdout?.setEncoding('utf8').on('data', (chunk: string) => {

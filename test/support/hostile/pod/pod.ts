@@ -1,6 +1,7 @@
 /**
- * A well-behaved pod, as a process. `pod.ts PORT ADDRESS NAMES` asks until its input ends: for cached names over UDP and
- * TCP, and for uncached names below `NAMES` over UDP. It writes the results as JSON.
+ * A well-behaved pod, as a process. `pod.ts PORT ADDRESS NAMES UPSTREAM` asks until its input ends: for cached names over
+ * UDP and TCP, for uncached names below `NAMES` over UDP, and the upstream at port UPSTREAM itself. It writes the results as
+ * JSON.
  */
 import { Neighbour } from './neighbour.ts';
 import { TcpNeighbour } from './tcp-neighbour.ts';
@@ -14,18 +15,22 @@ const NEW_EVERY_MS = 10;
  */
 const IN_TIME_MS = 20_000;
 
-const [port, localAddress = '', names = ''] = process.argv.slice(2);
+const [port, localAddress = '', names = '', upstream] = process.argv.slice(2);
 const common = { localAddress, inTimeMs: IN_TIME_MS };
 const nameOf = (asked: number): string => `n${asked}.${names}`;
 const hits = await Neighbour.open(Number(port), common);
 const fresh = await Neighbour.open(Number(port), { ...common, nameOf });
+const direct = await Neighbour.open(Number(upstream), common);
 const tcp = new TcpNeighbour({ ...common, port: Number(port) });
 // The listener is in place: the end of input is not missed.
 process.stdout.write('\n');
 hits.start(HITS_EVERY_MS);
 fresh.start(NEW_EVERY_MS);
 tcp.start(TCP_EVERY_MS);
+direct.start(NEW_EVERY_MS);
 process.stdin.resume().on('end', async () => {
-  const [ofHits, ofTcp, ofFresh] = await Promise.all([hits.close(), tcp.close(), fresh.close()]);
-  process.stdout.write(JSON.stringify({ hits: ofHits, tcp: ofTcp, fresh: ofFresh }));
+  const ended = [hits, tcp, fresh, direct].map((one) => one.close());
+  const [ofHits, ofTcp, ofFresh, ofDirect] = await Promise.all(ended);
+  const outcome = { hits: ofHits, tcp: ofTcp, fresh: ofFresh, direct: ofDirect };
+  process.stdout.write(JSON.stringify(outcome));
 });

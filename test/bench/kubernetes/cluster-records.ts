@@ -6,14 +6,14 @@
  * loop, and garbage collections. Ends with 1 if events make hits late.
  * `node test/bench/kubernetes/cluster-records.ts [SERVICES ENDPOINTS EVENTS_PER_SECOND]`
  */
-import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
+import { type ChildProcess, execFile, execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { heapFlags } from '../../../agent/cli/heap.ts';
 import { freePort } from '../../support/free-port.ts';
 import { namespaceObject, serviceObject, sliceObject } from '../../support/kubernetes/objects.ts';
@@ -22,8 +22,9 @@ import type { ScriptedObject } from '../../support/kubernetes/scripted-objects.t
 import { eventually } from '../../support/netns/netns.ts';
 import { queryWire } from '../../support/server/fixture.ts';
 import { overUdp, stopped } from '../../support/server/subject.ts';
+import { compile } from '../programs/compile.ts';
 import type { Pauses } from './pauses.ts';
-import { median, Windows } from './windows.ts';
+import { type Hits, median, Windows } from './windows.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const SERVICES = '/api/v1/services';
@@ -40,6 +41,7 @@ const MIB = 2 ** 20;
 /** As in the manifests. Given by hand, because the program that starts anew would lose its channel to this one. */
 const HEAP = heapFlags(48 * MIB, 192 * MIB);
 const CLIENT_PRIORITY = 20;
+const HITS_PER_SECOND = 2_000;
 /** Hits that events may make late, of all: the median of the rounds, in percent. */
 const MOST_LATE_PERCENT = 0.1;
 const BOUND_MS = 120_000;
@@ -115,21 +117,12 @@ function memoryOf({ pid }: ChildProcess): string {
   return `resident ${megabytes('VmRSS')}, anonymous ${megabytes('RssAnon')}`;
 }
 
-/** Latencies of hits, ms, one after the other, until `isOver`. */
-async function hits(port: number, isOver: () => boolean): Promise<number[]> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.connect(port, '127.0.0.1', resolve));
-  const latencies: number[] = [];
-  while (!isOver()) {
-    const sentMs = performance.now();
-    const answered = new Promise((resolve) => socket.once('message', resolve));
-    socket.send(queryWire(WEB, 1));
-    await answered;
-    latencies.push(performance.now() - sentMs);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  socket.close();
-  return latencies.sort((a, b) => a - b);
+/** Asks for one name at a fixed rate, with real-time priority where this machine allows it. */
+async function hits(program: string, port: number, file: string): Promise<Hits> {
+  const asking = [program, String(port), file, String(HITS_PER_SECOND), String(SECONDS)];
+  const argv = canSetPriority() ? ['chrt', '-f', String(CLIENT_PRIORITY), ...asking] : asking;
+  const { stdout } = await promisify(execFile)(argv[0] as string, argv.slice(1));
+  return JSON.parse(stdout) as Hits;
 }
 
 function corefile(port: number, metricsPort: number, url: string | undefined): string {
@@ -140,6 +133,7 @@ function corefile(port: number, metricsPort: number, url: string | undefined): s
 
 interface Agent {
   readonly child: ChildProcess;
+  readonly folder: string;
   readonly port: number;
   readonly metricsPort: number;
 }
@@ -163,21 +157,15 @@ async function withAgent(
       async () => (await overUdp(target, queryWire(WEB, 1), 200)) !== undefined,
       BOUND_MS,
     );
-    await use({ child, port, metricsPort });
+    await use({ child, folder, port, metricsPort });
   } finally {
     await stopped(child);
     rmSync(folder, { recursive: true });
   }
 }
 
-/** Not possible without privileges: the figures then have the machine's noise in them. */
-function setRealTime(pid: number, priority: number): void {
-  try {
-    execFileSync('chrt', ['-a', '-f', '-p', String(priority), String(pid)], { stdio: 'ignore' });
-  } catch {
-    process.stderr.write('no real-time priority\n');
-  }
-}
+/** Without it the figures have waits of the client in them. */
+const canSetPriority = (): boolean => process.getuid?.() === 0;
 
 const LAST_PROCESSOR = availableParallelism() - 1;
 
@@ -208,23 +196,25 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Hits in windows of both kinds, which take turns: first one, then the other comes first. */
 async function rounds(
   server: ChildProcess,
-  { child, port }: Agent,
+  { child, port, folder }: Agent,
   perSecond: number,
 ): Promise<{ elsewhere: Windows; here: Windows }> {
   const [elsewhere, here] = [new Windows(), new Windows()];
+  const program = compile('latency');
+  const file = join(folder, 'questions');
+  writeFileSync(file, `${WEB} A\n`);
   for (let round = 0; round < ROUNDS; round++) {
     const kinds = [
       { path: ELSEWHERE, windows: elsewhere },
       { path: SLICES, windows: here },
     ];
     for (const { path, windows } of round % 2 === 0 ? kinds : kinds.toReversed()) {
-      let isSent = false;
-      server.once('message', () => {
-        isSent = true;
-      });
       await pausesOf(child);
+      const sent = once(server, 'message');
       server.send({ path, perSecond } satisfies Order);
-      windows.add(await hits(port, () => isSent), await pausesOf(child));
+      const found = await hits(program, port, file);
+      await sent;
+      windows.add(found, await pausesOf(child));
     }
   }
   return { elsewhere, here };
@@ -256,7 +246,6 @@ async function measure(size: Size, perSecond: number): Promise<boolean> {
     await pause(20_000);
     print(`20 s later: ${memoryOf(child)}`);
     placeAll(child, [server, other]);
-    setRealTime(process.pid, CLIENT_PRIORITY);
     const before = await counted(metricsPort, 'nodens_api_events_total');
     const { elsewhere, here } = await rounds(server, agent, perSecond);
     const read = (await counted(metricsPort, 'nodens_api_events_total')) - before;

@@ -1,12 +1,18 @@
 /** What was measured in windows of one kind, and its text. */
 import type { Pauses, Turn } from './pauses.ts';
 
-/** A hit is late after this time, milliseconds. */
-const LATE_MS = 1;
+/** What `latency.c` says of a window: times in microseconds, and how many were later than after one millisecond. */
+export interface Hits {
+  readonly sent: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly late: number;
+}
 
 /** Hits and pauses of all windows of one kind. */
 export class Windows {
-  readonly latencies: number[] = [];
+  readonly hits: Hits[] = [];
   /** Late hits of each window, in percent. */
   readonly latePercents: number[] = [];
   readonly turns: Turn[] = [];
@@ -14,10 +20,9 @@ export class Windows {
   #ranMs = 0;
   #lastedMs = 0;
 
-  add(latencies: readonly number[], { turns, collectionsMs, ranMs, lastedMs }: Pauses): void {
-    const late = latencies.filter((ms) => ms > LATE_MS).length;
-    this.latencies.push(...latencies);
-    this.latePercents.push((100 * late) / latencies.length);
+  add(hits: Hits, { turns, collectionsMs, ranMs, lastedMs }: Pauses): void {
+    this.hits.push(hits);
+    this.latePercents.push((100 * hits.late) / hits.sent);
     this.turns.push(...turns);
     this.collectionsMs.push(...collectionsMs);
     this.#ranMs += ranMs;
@@ -32,7 +37,7 @@ export class Windows {
     const percents = this.latePercents.map((each) => each.toFixed(2));
     const share = (100 * this.#ranMs) / this.#lastedMs;
     return [
-      `  ${summary(this.latencies.toSorted((a, b) => a - b))}`,
+      `  ${summary(this.hits)}`,
       `    late in each window, %: ${percents.join(' ')}; median ${median(this.latePercents).toFixed(2)}`,
       `    turns: ${lasted}; of their time on a processor: ${ran}; ${share.toFixed(1)} % of the time`,
       `    ${this.collectionsMs.length} garbage collections: ${longest(this.collectionsMs)}`,
@@ -47,12 +52,9 @@ export function median(values: readonly number[]): number {
   return ((sorted[Math.floor(middle)] as number) + (sorted[Math.ceil(middle) - 1] as number)) / 2;
 }
 
-function summary(latencies: readonly number[]): string {
-  const at = (share: number): string =>
-    (latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? 0).toFixed(
-      2,
-    );
-  const late = latencies.filter((each) => each > LATE_MS).length;
-  const shares = `median ${at(0.5)}, 99 % ${at(0.99)}, 99.9 % ${at(0.999)}`;
-  return `${latencies.length} hits: ${shares}, most ${at(1)} ms; ${late} over 1 ms`;
+function summary(windows: readonly Hits[]): string {
+  const sum = (of: 'sent' | 'late'): number => windows.reduce((all, each) => all + each[of], 0);
+  const ms = (of: 'p50' | 'p99'): string => (median(windows.map((w) => w[of])) / 1_000).toFixed(2);
+  const most = Math.max(...windows.map(({ max }) => max / 1_000)).toFixed(2);
+  return `${sum('sent')} hits: median ${ms('p50')}, 99 % ${ms('p99')}, most ${most} ms; ${sum('late')} over 1 ms`;
 }

@@ -14,6 +14,8 @@ export class FrameReader {
   #chunk: Buffer | undefined;
   /** Read position in `#chunk`. */
   #at = 0;
+  /** Whether the chunk is a copy, which only this reader has. */
+  #isKept = false;
   /** First byte of the length if only that one has arrived, else -1. */
   #lengthHigh = -1;
   /** Length of the partly received message, else -1. */
@@ -25,6 +27,21 @@ export class FrameReader {
   feed(chunk: Buffer): void {
     this.#chunk = chunk;
     this.#at = 0;
+    this.#isKept = false;
+  }
+
+  /** Copies what is unread of the chunk, whose memory may then be used for the next read of any stream. */
+  keep(): void {
+    const chunk = this.#chunk;
+    if (chunk === undefined || this.#isKept) return;
+    if (this.hasMore) {
+      const rest = Buffer.allocUnsafeSlow(chunk.length - this.#at);
+      chunk.copy(rest, 0, this.#at);
+      this.feed(rest);
+      this.#isKept = true;
+    } else {
+      this.#chunk = undefined;
+    }
   }
 
   /** The next whole message, valid until the next call; undefined if the chunk contains no more. */

@@ -4,7 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Accepted, AcceptNext } from './reuseport-takeover.ts';
+import { type Accepted, type AcceptNext, RECEIVE_BUFFER_BYTES } from './reuseport-takeover.ts';
 import type { TcpScheduler } from './scheduler.ts';
 
 /** Share of the room that one client may have: its further connections are closed at once. */
@@ -13,6 +13,11 @@ const CLIENT_SHARE = 0.5;
 const MAX_IN_TURN = 1_024;
 /** Cost of making one, in messages: eight in a turn of the event loop. */
 const COST = 16;
+/**
+ * All connections are read into one buffer. A socket that is left to itself gets 64 KiB of new memory for each read, which
+ * costs more than the read, and makes V8 collect garbage. The kernel holds no more for a socket.
+ */
+const received = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
 
 /** Connections of all listeners that wait, each with a descriptor; more than `max` stay in the kernel's backlog. */
 export interface WaitingRoom {
@@ -85,6 +90,14 @@ export class AcceptQueue {
     else this.#countByClient.set(key, left);
     const { scheduler, onSocket } = this.#parts;
     scheduler.spend(COST);
-    onSocket(new Socket({ fd: descriptor, allowHalfOpen: true }));
+    onSocket(socketOf(descriptor));
   }
+}
+
+/** A socket whose data is valid only during its event 'data'. */
+function socketOf(descriptor: number): Socket {
+  const callback = (bytes: number): boolean => socket.emit('data', received.subarray(0, bytes));
+  const onread = { buffer: received, callback };
+  const socket = new Socket({ fd: descriptor, allowHalfOpen: true, onread });
+  return socket;
 }

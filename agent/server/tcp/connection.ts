@@ -181,7 +181,7 @@ export class TcpConnection implements Holding {
     if (!this.#mayAsk) return;
     this.#frames.feed(chunk);
     if (this.#parts.scheduler.hasTime) this.work();
-    else this.#yield();
+    else this.#settle();
   }
 
   /** Handles part of the received data, then lets other connections have their turn. */
@@ -203,6 +203,7 @@ export class TcpConnection implements Holding {
 
   /** Decides the next step: read on, wait for a turn or for memory, or close. */
   #settle(): void {
+    this.#frames.keep();
     const hasRoom = this.#hasRoom;
     if (this.#frames.hasMore) {
       this.#socket.pause();

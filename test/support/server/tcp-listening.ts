@@ -7,7 +7,7 @@ import type { Query } from '../../../agent/query/query.ts';
 import { TcpClients } from '../../../agent/server/tcp/clients.ts';
 import type { CloseReason } from '../../../agent/server/tcp/connection.ts';
 import { TcpListener } from '../../../agent/server/tcp/listener.ts';
-import { sharedListen } from '../../../agent/server/tcp/reuseport-takeover.ts';
+import { type ListenTcp, sharedListen } from '../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../ledger.ts';
 import { eventually } from '../netns/netns.ts';
 import { answerTo, type Fixture, fixtureFor, queryWire } from './fixture.ts';
@@ -36,13 +36,14 @@ export async function closeListeners(): Promise<void> {
 export async function listen(
   handler: Handler,
   clients = new TcpClients(ledgerWith()),
+  listenTcp: ListenTcp = sharedListen,
 ): Promise<Listening> {
   const fixture = fixtureFor(handler);
   const connections = { value: 0 };
   const rejected = { value: 0 };
   const closed: CloseReason[] = [];
   const listener = await TcpListener.open({
-    ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
+    ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: listenTcp },
     processor: fixture.processor('tcp'),
     ...{ clock: fixture.clock, clients, connections, rejected },
     onClosed: (reason) => void closed.push(reason),

@@ -31,6 +31,27 @@ describe('FrameReader', () => {
     assert.deepEqual(collect(Buffer.of()), { messages: [], isMidFrame: false });
   });
 
+  it('keeps what is unread of a chunk whose memory is used again, and nothing else of it', () => {
+    const whole = Buffer.concat([framed('one'), framed('two'), framed('three')]);
+    const memory = Buffer.from(whole.subarray(0, 13));
+    const reader = new FrameReader();
+    reader.feed(memory);
+    assert.equal(reader.next()?.toString(), 'one');
+    reader.keep();
+    assert.equal(reader.heldBytes, 8);
+    memory.fill('!');
+    assert.equal(reader.next()?.toString(), 'two');
+    reader.keep();
+    assert.equal(reader.heldBytes, 8, 'a copy is not copied');
+    assert.equal(reader.next(), undefined);
+    reader.keep();
+    reader.feed(whole.subarray(13));
+    assert.equal(reader.next()?.toString(), 'three');
+    reader.keep();
+    assert.equal(reader.heldBytes, 0);
+    assert.equal(reader.next(), undefined);
+  });
+
   it('reads the longest message', () => {
     const longest = 'x'.repeat(MAX_FRAME_BYTES);
     const bytes = framed(longest);

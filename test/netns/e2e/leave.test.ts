@@ -116,11 +116,11 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       const inFlight = held.map((connection, i) => connection.send(`slow${i}.${ZONE}`));
       await pendingUpstream(cluster);
       agent.signal('SIGTERM');
-      await withdrawn(cluster);
-      const after = held.map((connection, i) => connection.send(`after${i}.${ZONE}`));
       await until('init to acknowledge the withdraw', async () =>
         agent.log().includes('acknowledged'),
       );
+      // At once: clients have a second for it, and a look at the rules takes longer on a slow machine.
+      const after = held.map((connection, i) => connection.send(`after${i}.${ZONE}`));
       for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
       for (const [i, connection] of held.entries()) {
         assert.equal(
@@ -134,6 +134,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
           'no answer to a query after the withdrawal',
         );
       }
+      await withdrawn(cluster);
       assert.equal(
         await proxied.ask(`meanwhile.${ZONE}`),
         ANSWER,

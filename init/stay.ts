@@ -1,4 +1,5 @@
 /** `nodens init` as it stays: puts its parts together. */
+import { randomBytes } from 'node:crypto';
 import { messageOf } from '../agent/base/errors.ts';
 import { releaseRegularly } from '../agent/base/pages.ts';
 import { listenControl } from './agent/control-socket.ts';
@@ -19,7 +20,6 @@ import { collectRegularly } from './node/garbage.ts';
 import { Link } from './node/link.ts';
 import { startMonitor } from './node/monitor.ts';
 import { nameProcess } from './node/proc.ts';
-import { randomBytes } from './node/random.ts';
 import { prepareStateDir } from './node/state-dir.ts';
 import { endpointsOf, fallbackOf, keptOf, type Site, selectFirewall, takeoverOf } from './site.ts';
 

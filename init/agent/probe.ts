@@ -2,6 +2,7 @@
  * Asks the agent on a local IP which one it is, over UDP and TCP, as a client would: from a reserved source port that
  * rules keep out of connection tracking, so that only a socket of this node can answer.
  */
+import { randomInt } from 'node:crypto';
 import type { Clock } from '../../agent/base/clock.ts';
 import { PROBE_NAME } from '../../agent/base/control.ts';
 import type { QuestionFields } from '../../agent/dns/build.ts';
@@ -9,7 +10,6 @@ import { firstText, replyTo, simpleQuery } from '../../agent/dns/client/simple-q
 import { CLASS, RCODE, TYPE } from '../../agent/dns/iana.ts';
 import { nameFromText } from '../../agent/dns/name.ts';
 import { EXCHANGES, type Target } from '../node/dns-exchange.ts';
-import { randomInt } from '../node/random.ts';
 import type { PortRange, Protocol } from '../plan/plan.ts';
 
 /** An agent that is well answers within one turn of its event loop. */

@@ -1,10 +1,10 @@
 /** One DNS question over UDP or TCP, with its reply read as far as the doctor needs it. */
+import { randomInt } from 'node:crypto';
 import type { Clock } from '../../agent/base/clock.ts';
 import { firstText, replyTo, simpleQuery } from '../../agent/dns/client/simple-query.ts';
 import { FLAG } from '../../agent/dns/header.ts';
 import { lowerName, nameFromText } from '../../agent/dns/name.ts';
 import { EXCHANGES } from '../node/dns-exchange.ts';
-import { randomInt } from '../node/random.ts';
 import type { Reply, Transport } from './facts.ts';
 
 const TIMEOUT_MS = 2_000;

@@ -1,4 +1,5 @@
 /** Asks the cluster's DNS over TCP: no answer is truncated, and no host off the path can forge one. */
+import { randomInt } from 'node:crypto';
 import type { Endpoint } from '../../agent/base/address.ts';
 import type { Clock } from '../../agent/base/clock.ts';
 import { NodensError } from '../../agent/base/errors.ts';
@@ -9,7 +10,6 @@ import { FLAG } from '../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../agent/dns/iana.ts';
 import { lowerName, nameFromText } from '../../agent/dns/name.ts';
 import { EXCHANGES } from '../node/dns-exchange.ts';
-import { randomInt } from '../node/random.ts';
 
 /** kube-dns answers for the cluster's own names from memory. */
 const ASK_TIMEOUT_MS = 1_000;

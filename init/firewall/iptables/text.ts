@@ -1,8 +1,8 @@
 /** iptables rules as input of `iptables-restore`, and the edits that turn the output of `iptables-save` into them. */
+import { createHash } from 'node:crypto';
 import type { Family } from '../../../agent/base/address.ts';
 import type { Hook, Rule, RuleSet } from '../../plan/plan.ts';
 import { addressesIn } from '../backend.ts';
-import { digestOf } from '../digest.ts';
 import { isClaimMet } from '../nft/table.ts';
 import { isRuleComment, ruleComment } from '../rule-comment.ts';
 
@@ -169,7 +169,7 @@ function fingerprintOf(chains: readonly OwnChain[]): string {
 /** Of chains by name, in any order. */
 function fingerprint(chains: readonly (readonly [string, readonly string[]])[]): string {
   const texts = chains.map(([name, lines]) => [name, ...lines.map(commentIn)].join(' ')).sort();
-  return `nodens-${digestOf(texts.join('\n'))}`;
+  return `nodens-${createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 8)}`;
 }
 
 /** Changes when this instance itself wants other rules; `own` are the chains without rules for kept local IPs. */

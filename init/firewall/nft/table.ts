@@ -1,8 +1,8 @@
 /** An nft table of our own as data: its text, and what of it the kernel holds. */
+import { createHash } from 'node:crypto';
 import type { TableName } from '../../netlink/nf-objects.ts';
 import { CommandError, type Run } from '../../node/exec.ts';
 import type { System } from '../../node/system.ts';
-import { digestOf } from '../digest.ts';
 import { isRuleComment, ruleComment } from '../rule-comment.ts';
 
 /** One rule: what it matches, and what happens to a packet that it matches and counts. */
@@ -182,12 +182,19 @@ const DECLARED = 'declared_';
 
 /** The name of the empty chain that says what the table's writer put there. */
 export function declaredChain(table: Table): string {
-  return `${DECLARED}${digestOf(shapeOf(table) ?? '')}`;
+  return `${DECLARED}${fingerprint(shapeOf(table))}`;
 }
 
 /** Whether the table is as its writer left it. */
 export function isAsDeclared(text: string): boolean {
-  return text.includes(`chain ${DECLARED}${digestOf(shapeInText(text) ?? '')} `);
+  return text.includes(`chain ${DECLARED}${fingerprint(shapeInText(text))} `);
+}
+
+function fingerprint(shape: TableShape): string {
+  return createHash('sha256')
+    .update(shape ?? '')
+    .digest('hex')
+    .slice(0, 8);
 }
 
 function commentIn(line: string): string {

@@ -58,7 +58,9 @@ const alone = (end: End) => (proxy: ProxyKind) =>
       assert.deepEqual(await queryRules(site), []);
       const seen = await clients.stop();
       const [pods, hosts] = [udpOf(seen, 'pod'), udpOf(seen, 'host')];
-      const isGood = pods.every(({ gapMs }) => gapMs <= MAX_GAP_MS);
+      const isGood =
+        pods.every(({ gapMs }) => gapMs <= MAX_GAP_MS) &&
+        hosts.every(({ gapMs }) => gapMs <= hangMs + MAX_GAP_MS);
       const slow = isGood && lostQueries(pods) <= MAX_LOST ? 1 : await slowness();
       losses.push(lossOf(pods, slow));
       for (const [allMs, clientsOf] of [[0, pods] as const, [hangMs, hosts] as const])

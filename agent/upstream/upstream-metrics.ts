@@ -2,16 +2,14 @@
 import type { Phase } from '../base/errors.ts';
 import type { Transport } from '../query/query.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../query/services/metrics.ts';
+import type { UpstreamProtocol } from '../query/services/upstreams.ts';
 import { MISMATCHES, type Mismatch } from './transport/match.ts';
 
 /** What an upstream may not accept: EDNS, more than a few queries on a connection, more than one at once. */
 export type Limit = 'edns' | 'queries_per_connection' | 'queries_at_once';
 
-/** Label value of a transport as it is on the wire. */
-export type WireTransport = Transport | 'tls' | 'https';
-
 /** What streams to an upstream carry. */
-export type WireStream = Exclude<WireTransport, 'udp'>;
+export type WireStream = Exclude<UpstreamProtocol, 'udp'>;
 
 /** Phases with a duration; `match` has none. */
 const TIMED_PHASES = ['connect', 'handshake', 'write', 'wait'] as const;
@@ -73,12 +71,16 @@ export class UpstreamMetrics {
     this.#metrics.counter('nodens_upstream_hedges_total', { to: this.#to, result }).value++;
   }
 
-  #wire(transport: Transport): WireTransport {
+  #wire(transport: Transport): UpstreamProtocol {
     return transport === 'udp' ? transport : this.#stream;
   }
 }
 
-function transportMeters(metrics: Metrics, to: string, transport: WireTransport): TransportMetrics {
+function transportMeters(
+  metrics: Metrics,
+  to: string,
+  transport: UpstreamProtocol,
+): TransportMetrics {
   const labels = { to, transport };
   const phases = TIMED_PHASES.map((phase) => [
     phase,

@@ -23,6 +23,8 @@ export interface Latency {
   readonly p99: number;
   readonly p999: number;
   readonly max: number;
+  /** Questions that were not answered within a millisecond. */
+  readonly late: number;
 }
 
 async function output(argv: readonly string[]): Promise<string> {

@@ -1,13 +1,12 @@
 /** Shows the attempts of all exchanges to those that look, such as `nodens query -trace`; costs nothing otherwise. */
-import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
-import type { WireTransport } from '../upstream-metrics.ts';
+import type { UpstreamProtocol, UpstreamQuestion } from '../../query/services/upstreams.ts';
 
 /** An attempt that got a reply, failed, or is overdue. An overdue one may still get a reply later. */
 export interface SeenAttempt {
   readonly question: UpstreamQuestion;
   /** `address:port`. */
   readonly upstream: string;
-  readonly transport: WireTransport;
+  readonly transport: UpstreamProtocol;
   readonly isHedge: boolean;
   readonly hasEdns: boolean;
   /** Time since it was sent, milliseconds. */

@@ -3,9 +3,9 @@ import { DnsError, NetworkError, type Phase } from '../../base/errors.ts';
 import { LocalLackError, lackOf, lacksSource } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import type { Transport } from '../../query/query.ts';
+import type { UpstreamProtocol } from '../../query/services/upstreams.ts';
 import type { GroupMember } from '../group-member.ts';
 import { type Failure, isLack } from '../transport/failure.ts';
-import type { WireTransport } from '../upstream-metrics.ts';
 import type { SeenAttempt } from './attempt-watch.ts';
 import type { Attempt } from './plan.ts';
 
@@ -82,7 +82,7 @@ class SourceError extends NetworkError {
 }
 
 /** The transport as it is on the wire. */
-export function wireOf({ upstream }: GroupMember, transport: Transport): WireTransport {
+export function wireOf({ upstream }: GroupMember, transport: Transport): UpstreamProtocol {
   return upstream.isTls ? upstream.stream : transport;
 }
 

@@ -22,9 +22,11 @@ import type { ScriptedObject } from '../../support/kubernetes/scripted-objects.t
 import { eventually } from '../../support/netns/netns.ts';
 import { queryWire } from '../../support/server/fixture.ts';
 import { overUdp, stopped } from '../../support/server/subject.ts';
+import type { Latency } from '../load.ts';
 import { compile } from '../programs/compile.ts';
+import { median } from '../results.ts';
 import type { Pauses } from './pauses.ts';
-import { type Hits, median, Windows } from './windows.ts';
+import { Windows } from './windows.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const SERVICES = '/api/v1/services';
@@ -118,11 +120,11 @@ function memoryOf({ pid }: ChildProcess): string {
 }
 
 /** Asks for one name at a fixed rate, with real-time priority where this machine allows it. */
-async function hits(program: string, port: number, file: string): Promise<Hits> {
+async function hits(program: string, port: number, file: string): Promise<Latency> {
   const asking = [program, String(port), file, String(HITS_PER_SECOND), String(SECONDS)];
   const argv = canSetPriority() ? ['chrt', '-f', String(CLIENT_PRIORITY), ...asking] : asking;
   const { stdout } = await promisify(execFile)(argv[0] as string, argv.slice(1));
-  return JSON.parse(stdout) as Hits;
+  return JSON.parse(stdout) as Latency;
 }
 
 function corefile(port: number, metricsPort: number, url: string | undefined): string {

@@ -1,18 +1,11 @@
 /** What was measured in windows of one kind, and its text. */
+import type { Latency } from '../load.ts';
+import { median } from '../results.ts';
 import type { Pauses, Turn } from './pauses.ts';
-
-/** What `latency.c` says of a window: times in microseconds, and how many were later than after one millisecond. */
-export interface Hits {
-  readonly sent: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-  readonly late: number;
-}
 
 /** Hits and pauses of all windows of one kind. */
 export class Windows {
-  readonly hits: Hits[] = [];
+  readonly hits: Latency[] = [];
   /** Late hits of each window, in percent. */
   readonly latePercents: number[] = [];
   readonly turns: Turn[] = [];
@@ -20,7 +13,7 @@ export class Windows {
   #ranMs = 0;
   #lastedMs = 0;
 
-  add(hits: Hits, { turns, collectionsMs, ranMs, lastedMs }: Pauses): void {
+  add(hits: Latency, { turns, collectionsMs, ranMs, lastedMs }: Pauses): void {
     this.hits.push(hits);
     this.latePercents.push((100 * hits.late) / hits.sent);
     this.turns.push(...turns);
@@ -45,14 +38,7 @@ export class Windows {
   }
 }
 
-/** Of at least one value. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] as number) + (sorted[Math.ceil(middle) - 1] as number)) / 2;
-}
-
-function summary(windows: readonly Hits[]): string {
+function summary(windows: readonly Latency[]): string {
   const sum = (of: 'sent' | 'late'): number => windows.reduce((all, each) => all + each[of], 0);
   const ms = (of: 'p50' | 'p99'): string => (median(windows.map((w) => w[of])) / 1_000).toFixed(2);
   const most = Math.max(...windows.map(({ max }) => max / 1_000)).toFixed(2);

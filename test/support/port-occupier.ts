@@ -1,16 +1,21 @@
 /**
  * Binds ports on every IPv4 address of its namespace, as another server would. Arguments: `tcp:8080`, `udp:53`, or
- * `udp:53:shared` to share the port with sockets on other addresses. Prints `taken` when all are bound.
+ * `udp:53:shared` to share the port with sockets on other addresses. Prints `taken` when all are bound. It answers
+ * nobody, and no client ends it: init resets connections of its probe.
  */
 import { createSocket } from 'node:dgram';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 
 const ANY = '0.0.0.0';
+
+function hold(client: Socket): void {
+  client.on('error', () => client.destroy());
+}
 
 const taken = process.argv.slice(2).map((word) => {
   const [transport, port, shared] = word.split(':');
   return new Promise<void>((resolve) => {
-    if (transport === 'tcp') createServer().listen(Number(port), ANY, resolve);
+    if (transport === 'tcp') createServer(hold).listen(Number(port), ANY, resolve);
     else
       createSocket({ type: 'udp4', reuseAddr: shared !== undefined }).bind(
         Number(port),

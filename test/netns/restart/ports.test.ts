@@ -110,6 +110,7 @@ describeSites(
           assert.match(String(logged?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);
           assert.match(String(logged?.remedy), /ss -lntup 'sport = :53'/);
           await assertAnswered(cluster, 'taken');
+          assert.ok(occupier.running, `the occupier has ended: ${occupier.tail()}`);
           const rules = [...(await ruleCounters(cluster.node)).keys()];
           assert.deepEqual(
             rules.filter((rule) => rule.startsWith('query-')),

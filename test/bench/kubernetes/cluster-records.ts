@@ -1,9 +1,10 @@
 /**
  * What the records of a large cluster cost the agent as built: memory, and hits that are late while events come in. Windows
  * take turns in which the API server sends events to the agent, and as many to another program: the machine has the same
- * work in both. API server and clients share a processor, and the agent's thread has the other one: in the field they are
- * on other machines. Only the client has real-time priority. `pauses.ts` adds what the agent itself sees: turns of its event
- * loop, and garbage collections. Ends with 1 if events make hits late.
+ * work in both. API server and clients share a processor, and the agent's main thread has the other one: in the field they
+ * are on other machines. Where this machine allows it, the client and that thread have real-time priority: else most late
+ * hits are those that wait for a processor. `pauses.ts` adds what the agent itself sees: turns of its event loop, and garbage
+ * collections. Ends with 1 if events make hits late.
  * `node test/bench/kubernetes/cluster-records.ts [SERVICES ENDPOINTS EVENTS_PER_SECOND]`
  */
 import { type ChildProcess, execFile, execFileSync, fork, spawn } from 'node:child_process';
@@ -43,6 +44,7 @@ const MIB = 2 ** 20;
 /** As in the manifests. Given by hand, because the program that starts anew would lose its channel to this one. */
 const HEAP = heapFlags(48 * MIB, 192 * MIB);
 const CLIENT_PRIORITY = 20;
+const AGENT_PRIORITY = 10;
 const HITS_PER_SECOND = 2_000;
 /** Hits that events may make late, of all: the median of the rounds, in percent. */
 const MOST_LATE_PERCENT = 0.1;
@@ -171,11 +173,13 @@ const canSetPriority = (): boolean => process.getuid?.() === 0;
 
 const LAST_PROCESSOR = availableParallelism() - 1;
 
-/** The agent's thread gets the last processor, its helpers may use any; this program and `others` share the first one. */
+/** The agent's main thread gets the last processor, its helpers may use any; this program and `others` share the first one. */
 function placeAll(agent: ChildProcess, others: readonly ChildProcess[]): void {
   const place = (all: string, processor: number, pid: number): void =>
     void execFileSync('taskset', [all, String(processor), String(pid)], { stdio: 'ignore' });
   place('-cp', LAST_PROCESSOR, agent.pid as number);
+  if (canSetPriority())
+    execFileSync('chrt', ['-f', '-p', String(AGENT_PRIORITY), String(agent.pid)]);
   for (const { pid } of others) place('-acp', 0, pid as number);
   place('-acp', 0, process.pid);
 }

@@ -13,7 +13,7 @@ const limit = (def: number, min: number, max: number): Limit => ({ default: def,
 export const LIMITS = {
   /**
    * The agent's EDNS UDP payload size, bytes (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path).
-   * Listeners accept queries of up to the maximum.
+   * Listeners read queries up to the maximum, over TCP as well.
    */
   ednsUdpSizeBytes: limit(1232, 512, 4096),
   /** The same for clients that ask on an address that does not leave the node: no path there drops fragments. */

@@ -8,7 +8,7 @@ const FIRST_PART_BYTES = 512;
 /**
  * Splits a byte stream into messages, one at a time. Holds at most one chunk and one unfinished message. The buffer for
  * an unfinished message grows with the data that has arrived, not with the announced length. So a sender that announces
- * 65,535 bytes and sends two uses almost no memory.
+ * 65,535 bytes and sends two uses almost no memory. A message longer than `maxBytes` is cut, and is the last one.
  */
 export class FrameReader {
   #chunk: Buffer | undefined;
@@ -18,10 +18,16 @@ export class FrameReader {
   #isKept = false;
   /** First byte of the length if only that one has arrived, else -1. */
   #lengthHigh = -1;
-  /** Length of the partly received message, else -1. */
+  /** Length of the partly received message, or what is read of it; else -1. */
   #length = -1;
+  #isCut = false;
   #part: Buffer | undefined;
   #filled = 0;
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number = MAX_FRAME_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** Accepts the next chunk of the stream. Call it only after `next` has returned undefined. */
   feed(chunk: Buffer): void {
@@ -78,6 +84,11 @@ export class FrameReader {
     return this.#length >= 0 || this.#lengthHigh >= 0;
   }
 
+  /** Whether the message was longer than `maxBytes`; what follows it is no message. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
   /** Memory of the chunk and of the unfinished message. */
   get heldBytes(): number {
     return (this.#chunk?.length ?? 0) + (this.#part?.length ?? 0);
@@ -89,7 +100,9 @@ export class FrameReader {
       this.#lengthHigh = chunk[this.#at++] as number;
     }
     if (this.#at >= chunk.length) return false;
-    this.#length = (this.#lengthHigh << 8) | (chunk[this.#at++] as number);
+    const length = (this.#lengthHigh << 8) | (chunk[this.#at++] as number);
+    this.#length = Math.min(length, this.#maxBytes);
+    this.#isCut = length > this.#maxBytes;
     this.#lengthHigh = -1;
     return true;
   }

@@ -56,7 +56,7 @@ export class TcpConnection implements Holding {
   readonly #parts: TcpConnectionParts;
   readonly #socket: Socket;
   readonly #processor: QueryProcessor;
-  readonly #frames = new FrameReader();
+  readonly #frames = new FrameReader(LIMITS.ednsUdpSizeBytes.max);
   readonly #remote: Client;
   /** Queries of this client that are in progress. */
   #pending = 0;
@@ -252,7 +252,7 @@ export class TcpConnection implements Holding {
     );
     if (length === PENDING) this.#pending++;
     else if (length > 0) this.#put(out.subarray(0, length));
-    if (length !== NONSENSE) return true;
+    if (length !== NONSENSE && !this.#frames.isCut) return true;
     this.#flush();
     this.#parts.onClosed('nonsense', this.key);
     this.#endingMs ??= this.activeMs;

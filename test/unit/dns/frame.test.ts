@@ -52,6 +52,17 @@ describe('FrameReader', () => {
     assert.equal(reader.next(), undefined);
   });
 
+  it('cuts a message that is too long, before the rest of it has arrived', () => {
+    const reader = new FrameReader(8);
+    const stream = Buffer.concat([framed('short'), framed('x'.repeat(60_000))]);
+    reader.feed(stream.subarray(0, 12));
+    assert.equal(reader.next()?.toString(), 'short');
+    assert.equal(reader.next(), undefined);
+    reader.feed(stream.subarray(12, 20));
+    assert.equal(reader.next()?.toString(), 'x'.repeat(8));
+    assert.ok(reader.isCut);
+  });
+
   it('reads the longest message', () => {
     const longest = 'x'.repeat(MAX_FRAME_BYTES);
     const bytes = framed(longest);

@@ -1,5 +1,6 @@
 /** Attacks over TCP connections. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { LIMITS } from '../../../../agent/base/limits.ts';
 import { frame, MAX_FRAME_BYTES } from '../../../../agent/dns/frame.ts';
 import { RawClient } from '../raw-client.ts';
 import { crowd, type Target } from './crowd.ts';
@@ -83,11 +84,12 @@ const halfClosed: Attack = (target) =>
     },
   });
 
-/** Each connection starts the longest message, and does not send its last byte. */
+/** Each connection starts the longest message that the agent reads, and does not send its last byte. */
 const unfinished: Attack = (target) => {
-  const bytes = Buffer.alloc(MAX_FRAME_BYTES + 1, frame(silentQuestion()));
-  bytes.writeUInt16BE(MAX_FRAME_BYTES);
-  return crowd(target, { size: 600, begin: (client) => client.sendBytes(bytes) });
+  const longest = LIMITS.ednsUdpSizeBytes.max;
+  const bytes = Buffer.alloc(longest + 1, frame(silentQuestion()));
+  bytes.writeUInt16BE(longest);
+  return crowd(target, { size: 1_200, begin: (client) => client.sendBytes(bytes) });
 };
 
 /** Whole messages of the longest size: a question, and garbage in place of records. */

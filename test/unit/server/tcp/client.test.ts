@@ -72,6 +72,20 @@ describe('a TCP client', () => {
     });
   }
 
+  it('that sends a message of more than 4,096 bytes gets an error before the end of it, and is closed', async () => {
+    const { connect, fixture, closed } = await listen(answerTo);
+    const client = await connect();
+    const long = Buffer.alloc(60_000);
+    queryWire('a.test', 2).copy(long);
+    long.writeUInt16BE(0xffff, 10);
+    client.ask(queryWire('a.test', 1));
+    client.socket.write(frame(long).subarray(0, 5_000));
+    await eventually('closed', () => client.ended.closed || client.ended.fin);
+    assert.deepEqual(client.ids(), [1, 2]);
+    assert.deepEqual(closed, ['nonsense']);
+    assert.equal(fixture.counters.formErr.value, 1);
+  });
+
   it('is still answered after it has closed its side, then gets a FIN', async () => {
     const { handler, parked } = parking();
     const { connect } = await listen(handler);

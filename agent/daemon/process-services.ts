@@ -83,10 +83,11 @@ export function createProcessServices(
 ): ProcessServices {
   const observed = createObservation(clock);
   const { metrics, traffic, lines, log, recentLines, onLimited, reportLack } = observed;
-  const { connectUdp, clearBytes, ...transports } = selectTransport(log, clock);
+  const { clearBytes, ...transports } = selectTransport(log, clock);
   const { budget, ledger } = createLedger(options, clock, observed, clearBytes);
   const random = Math.random;
-  const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
+  const { connected } = transports;
+  const sockets = connected === undefined ? nodeSockets : withConnected(connected.connect);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
   const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets, reportLack });
   const identity = new Identity();

@@ -10,6 +10,7 @@ import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
 import { EachAddress } from './listen/each-address.ts';
 import { type Place, placesOf } from './listen/places.ts';
 import { TcpClients } from './tcp/clients.ts';
+import type { DatagramSource } from './tcp/scheduler.ts';
 
 /** Fixed for the life of the process; only timeouts and the listeners themselves change with the configuration. */
 export interface ListenersOptions extends Omit<BoundParts, 'durations' | 'tcpClients' | 'label'> {
@@ -19,6 +20,8 @@ export interface ListenersOptions extends Omit<BoundParts, 'durations' | 'tcpCli
   readonly maxTcpWaiting?: number;
   /** Whether `openUdp` can serve every address with one socket: it must answer from the address that was asked. */
   readonly isUdpWildcard: boolean;
+  /** UDP sockets to upstreams, whose replies are handled between events of TCP clients as well. */
+  readonly connected?: DatagramSource | undefined;
   /** Reads the node's current addresses. */
   readonly addresses: () => readonly string[];
   /** Endpoints to which init redirects the pods' packets. */
@@ -46,10 +49,14 @@ export class Listeners {
 
   constructor(options: ListenersOptions) {
     this.#options = options;
+    const { metrics, ledger, maxTcpConnections, maxTcpWaiting, connected } = options;
+    const tcpClients = new TcpClients(ledger, maxTcpConnections, maxTcpWaiting);
+    // Before those of clients: they send the answers that these bring.
+    if (connected !== undefined) tcpClients.scheduler.remember(connected);
     this.#parts = {
       ...options,
-      durations: new AnswerDurations(options.metrics),
-      tcpClients: new TcpClients(options.ledger, options.maxTcpConnections, options.maxTcpWaiting),
+      durations: new AnswerDurations(metrics),
+      tcpClients,
       label: (listener) => this.label(listener),
     };
   }

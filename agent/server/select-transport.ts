@@ -8,7 +8,7 @@ import { startMemoryHolder } from './memory-holder.ts';
 import { shrinkRegularly, type Usage } from './shrink-heap.ts';
 import { type ListenTcp, sharedListen, takeoverListen } from './tcp/reuseport-takeover.ts';
 import { batchOpener } from './udp/batch.ts';
-import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
+import { type ConnectedSockets, connectedOpener } from './udp/connected.ts';
 import type { OpenUdp } from './udp/contract.ts';
 import { openDgram } from './udp/dgram.ts';
 
@@ -19,7 +19,7 @@ export interface Native {
   readonly isUdpWildcard: boolean;
   readonly listenTcp: ListenTcp;
   /** For queries to upstreams; undefined: use node:dgram. */
-  readonly connectUdp: ConnectUdp | undefined;
+  readonly connected: ConnectedSockets | undefined;
   readonly clearBytes: ClearBytes;
 }
 
@@ -38,7 +38,7 @@ const ownUsage: Usage = {
 export function selectTransport(log: Logger, clock: Clock): Native {
   const portable: Native = {
     ...{ openUdp: openDgram, isUdpWildcard: false, listenTcp: sharedListen },
-    connectUdp: undefined,
+    connected: undefined,
     clearBytes: (bytes) => void bytes.fill(0),
   };
   if (process.env.NODENS_UDP === 'dgram') {
@@ -54,7 +54,7 @@ export function selectTransport(log: Logger, clock: Clock): Native {
       openUdp: batchOpener(addon),
       isUdpWildcard: true,
       listenTcp: takeoverListen(addon),
-      connectUdp: connectedOpener(addon),
+      connected: connectedOpener(addon),
       clearBytes: addon.clearBytes,
     };
   }

@@ -154,6 +154,17 @@ static void answer_batch(struct transport *self, int received) {
   if (self->backlog_count == 0 && self->is_polled_for_waiting != (waiting_count(self) > 0)) update_poll(self);
 }
 
+/* Receives a batch and answers it. */
+static void handle_batch(struct transport *self) {
+  int received = next_batch(self);
+  if (received > 0) {
+    answer_batch(self, received);
+  } else if (received < 0 && self->is_connected && errno != EAGAIN && errno != EWOULDBLOCK) {
+    /* An ICMP message reported that the server cannot be reached. */
+    call_on_batch(self, -errno);
+  }
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct transport *self = poll->data;
   if (self->is_closing) return;
@@ -163,19 +174,12 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   }
   if (self->backlog_count > 0 && (events & UV_WRITABLE) != 0) send_backlog(self);
   if (self->backlog_count > 0) return;
-  int received = next_batch(self);
-  if (received < 0 && self->is_connected && errno != EAGAIN && errno != EWOULDBLOCK) {
-    /* An ICMP message reported that the server cannot be reached. */
-    call_on_batch(self, -errno);
-    return;
-  }
-  if (received > 0) answer_batch(self, received);
+  handle_batch(self);
 }
 
 void receive_now(struct transport *self) {
   if (self->is_closing || self->is_in_batch || self->backlog_count > 0) return;
-  int received = next_batch(self);
-  if (received > 0) answer_batch(self, received);
+  handle_batch(self);
 }
 
 void leave_port(const struct transport *self) {

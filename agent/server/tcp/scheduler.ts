@@ -2,7 +2,7 @@
  * Shares the event loop between TCP clients: one turn handles a limited number of messages of all connections, then
  * datagrams get their turn. Turns go to clients, not connections, so a client with many connections does not slow down
  * one with a single connection. One poll may also report a thousand connections that were opened, sent data or were
- * reset; datagrams that have arrived are answered between them.
+ * reset; datagrams that have arrived, from clients and upstreams, are handled between them.
  */
 
 /** Messages handled in one turn of the event loop, about half a millisecond of cache hits. */
@@ -11,10 +11,10 @@ const MESSAGES_PER_TURN = 128;
 /** Events and messages of connections between two looks at the UDP sockets: at most half a millisecond. */
 const STEPS_BETWEEN_DATAGRAMS = 16;
 
-/** A UDP socket of the agent. */
+/** A UDP socket of the agent, or several. */
 export interface DatagramSource {
-  /** Answers up to a batch of the datagrams that have arrived. */
-  receiveNow(): void;
+  /** Sends what waits to be sent, and handles up to a batch of the datagrams that have arrived. */
+  exchangeNow(): void;
 }
 
 /** A connection that has bytes to handle. */
@@ -39,7 +39,7 @@ export class TcpScheduler {
   /** Connections that wait for a turn, by client; the first client is the next one. */
   readonly #waiting = new Map<string, TcpWork[]>();
 
-  /** Datagrams of `source` are answered between events of connections, until `forget`. */
+  /** Datagrams of `source` are handled between events of connections, until `forget`. */
   remember(source: DatagramSource): void {
     this.#datagramSources.add(source);
   }
@@ -51,7 +51,7 @@ export class TcpScheduler {
   /** Counts an event of a connection. Call it before any work on that event. */
   event(): void {
     this.#steps++;
-    this.#answerDatagrams();
+    this.#handleDatagrams();
   }
 
   /** Whether a message may be handled now. */
@@ -86,15 +86,15 @@ export class TcpScheduler {
     // A connection that has had its turn may be queued again: each client gets its turn before that.
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
       next.work();
-      this.#answerDatagrams();
+      this.#handleDatagrams();
     }
     if (this.#waiting.size > 0) this.#arm();
   };
 
-  #answerDatagrams(): void {
+  #handleDatagrams(): void {
     if (this.#steps < STEPS_BETWEEN_DATAGRAMS) return;
     this.#steps = 0;
-    for (const source of this.#datagramSources) source.receiveNow();
+    for (const source of this.#datagramSources) source.exchangeNow();
   }
 
   /** The next client's first connection; the client then moves to the end of the queue. */

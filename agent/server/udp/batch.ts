@@ -161,8 +161,10 @@ class BatchTransport implements UdpTransport {
     if (!this.#isClosed && client instanceof BatchClient) this.#outbox.put(bytes, client.peer);
   }
 
-  receiveNow(): void {
-    if (!this.#isClosing) this.#addon.receiveNow(this.#handle);
+  exchangeNow(): void {
+    if (this.#isClosing) return;
+    this.#outbox.flush();
+    this.#addon.receiveNow(this.#handle);
   }
 
   #sendDeferred(count: number): void {

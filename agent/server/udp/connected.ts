@@ -41,10 +41,23 @@ export interface ConnectedUdp {
 /** Opens a socket to `to`, which does not keep the process alive. No event fires during the call. */
 export type ConnectUdp = (to: Endpoint, events: ConnectedEvents) => ConnectedUdp;
 
+/** All connected sockets of a process. */
+export interface ConnectedSockets {
+  readonly connect: ConnectUdp;
+  /**
+   * Sends what waits for the end of this turn, and delivers what sockets that wait for a reply have received: up to a batch
+   * each, between two events of other sockets.
+   */
+  exchangeNow(): void;
+}
+
 /** All sockets of one opener share their buffers, so a process needs only one opener. */
-export function connectedOpener(addon: BatchAddon): ConnectUdp {
+export function connectedOpener(addon: BatchAddon): ConnectedSockets {
   const shared = new Shared(addon);
-  return (to, events) => new ConnectedSocket(shared, to, events);
+  return {
+    connect: (to, events) => new ConnectedSocket(shared, to, events),
+    exchangeNow: () => shared.exchangeNow(),
+  };
 }
 
 /** Each batch is handled and each turn's messages are sent before the next, so all sockets share this memory. */
@@ -53,6 +66,9 @@ class Shared {
   readonly buffers = makeBuffers(DEFERRED_BYTES);
   readonly inputs = slotsOf(this.buffers.input);
   readonly #outbox = new DeferredReplies(this.buffers, (count) => this.#sender?.sendNow(count));
+  readonly open = new Set<ConnectedSocket>();
+  /** Whether `buffers` have a batch that is being handled. */
+  isInBatch = false;
   /** The socket whose messages are in the outbox. */
   #sender: ConnectedSocket | undefined;
 
@@ -69,12 +85,20 @@ class Shared {
   flush(): void {
     this.#outbox.flush();
   }
+
+  exchangeNow(): void {
+    if (this.isInBatch) return;
+    this.flush();
+    for (const socket of this.open) socket.receiveNow();
+  }
 }
 
 class ConnectedSocket implements ConnectedUdp {
   readonly #shared: Shared;
   readonly #events: ConnectedEvents;
   readonly #handle: Handle | undefined;
+  /** Messages sent without a reply so far. */
+  #unanswered = 0;
   #isClosed = false;
 
   constructor(shared: Shared, { address, port }: Endpoint, events: ConnectedEvents) {
@@ -85,13 +109,16 @@ class ConnectedSocket implements ConnectedUdp {
     try {
       const sizes = [RECEIVE_BUFFER_BYTES, SLOT_BYTES] as const;
       this.#handle = addon.connect(address, port, ...sizes, buffers, onBatch);
+      shared.open.add(this);
     } catch (error) {
       this.#failLater(errnoOf(error), 'connect');
     }
   }
 
   send(message: Uint8Array): void {
-    if (!this.#isClosed && this.#handle !== undefined) this.#shared.send(this, message);
+    if (this.#isClosed || this.#handle === undefined) return;
+    this.#unanswered++;
+    this.#shared.send(this, message);
   }
 
   /** Sends the first `count` messages of the outbox. */
@@ -101,19 +128,33 @@ class ConnectedSocket implements ConnectedUdp {
     if (errno !== 0) this.#failLater(getSystemErrorName(-errno), 'wait');
   }
 
+  receiveNow(): void {
+    if (this.#unanswered > 0 && this.#handle !== undefined)
+      this.#shared.addon.receiveNow(this.#handle);
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#shared.flush();
+    this.#shared.open.delete(this);
     this.#isClosed = true;
     if (this.#handle !== undefined) void this.#shared.addon.close(this.#handle);
   }
 
   #batch(count: number): void {
     const { buffers, inputs } = this.#shared;
-    if (count < 0) this.#fail(getSystemErrorName(count), 'wait');
-    for (let slot = 0; slot < count && !this.#isClosed; slot++) {
-      const length = buffers.inputLengths[slot] as number;
-      this.#events.onMessage((inputs[slot] as Buffer).subarray(0, length));
+    this.#unanswered = Math.max(0, this.#unanswered - count);
+    // A socket that is closed within a batch delivers what it has left.
+    const isNested = this.#shared.isInBatch;
+    this.#shared.isInBatch = true;
+    try {
+      if (count < 0) this.#fail(getSystemErrorName(count), 'wait');
+      for (let slot = 0; slot < count && !this.#isClosed; slot++) {
+        const length = buffers.inputLengths[slot] as number;
+        this.#events.onMessage((inputs[slot] as Buffer).subarray(0, length));
+      }
+    } finally {
+      this.#shared.isInBatch = isNested;
     }
   }
 

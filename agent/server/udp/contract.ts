@@ -30,10 +30,10 @@ export interface UdpTransport {
   /** Copies `bytes` and sends them to a client. A failed send is counted, never thrown. */
   send(bytes: Buffer, client: Client): void;
   /**
-   * Delivers up to a batch of what has been received already, between two events of other sockets. No effect in a
-   * transport that cannot.
+   * Sends what waits for the end of this turn, and delivers up to a batch of what has been received already, between two
+   * events of other sockets. No effect in a transport that cannot.
    */
-  receiveNow(): void;
+  exchangeNow(): void;
   /**
    * Delivers what has been received already, then closes the socket. Called from inside the sink, it delivers nothing
    * more.

@@ -95,7 +95,7 @@ class DgramTransport implements UdpTransport {
   }
 
   /** node:dgram reads only when the event loop says so. */
-  receiveNow(): void {}
+  exchangeNow(): void {}
 
   #send(bytes: Buffer, to: { readonly address: string; readonly port: number }): void {
     if (this.#isClosed) return;

@@ -16,7 +16,7 @@ const [folder = '', rounds = '40'] = process.argv.slice(2);
 const load = createRequire(import.meta.url);
 const addon = load(join(folder, 'agent.node')) as BatchAddon;
 const open = batchOpener(addon);
-const connect = connectedOpener(addon);
+const { connect, exchangeNow } = connectedOpener(addon);
 /** For queries of the agent. */
 const ASKED = [0, 12, 40, 300, 4_096, 20_000];
 const LENGTHS = [0, 1, 11, 12, 40, 512, 1_232, 4_095, 4_096, 4_097, 30_000, 65_507];
@@ -42,7 +42,7 @@ async function round(bound: string, address: string): Promise<void> {
         handled++;
         if (--left === 0) void self.close();
         const chance = Math.random();
-        if (Math.random() < 0.05) self.receiveNow();
+        if (Math.random() < 0.05) self.exchangeNow();
         if (chance < 0.1) throw new Error('handler');
         if (chance < 0.3) late.push(self.clientOf(slot));
         if (chance < 0.5) self.send(Buffer.alloc(pick(LENGTHS) + 10, 1), self.clientOf(slot));
@@ -55,7 +55,7 @@ async function round(bound: string, address: string): Promise<void> {
   for (let i = 0; i < 600; i++) {
     pick(senders).send(Buffer.alloc(pick(LENGTHS), i), transport.endpoint.port, address);
     if (i % 50 === 0) await new Promise(setImmediate);
-    if (i % 70 === 0) transport.receiveNow();
+    if (i % 70 === 0) transport.exchangeNow();
   }
   for (const client of late) transport.send(Buffer.alloc(pick(LENGTHS)), client);
   const closing = transport.close();
@@ -83,6 +83,7 @@ async function askingRound(address: string): Promise<void> {
           handled++;
           message.fill(0);
           if (--left === 0) socket.close();
+          if (Math.random() < 0.05) exchangeNow();
           if (Math.random() < 0.3) pick(sockets).send(Buffer.alloc(pick(ASKED)));
         },
         onError: () => socket.close(),
@@ -92,6 +93,7 @@ async function askingRound(address: string): Promise<void> {
   });
   for (let i = 0; i < 200; i++) {
     pick(sockets).send(Buffer.alloc(pick(ASKED), i));
+    if (i % 7 === 0) exchangeNow();
     if (i % 20 === 0) await new Promise(setImmediate);
   }
   for (const socket of sockets) socket.close();

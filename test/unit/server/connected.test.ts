@@ -1,10 +1,10 @@
 import { strict as assert } from 'node:assert';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { it } from 'node:test';
 import { loadAddon } from '../../../agent/server/addon.ts';
-import { type ConnectUdp, connectedOpener } from '../../../agent/server/udp/connected.ts';
+import { type ConnectedSockets, connectedOpener } from '../../../agent/server/udp/connected.ts';
 import { eventually } from '../../support/netns/netns.ts';
 
 interface Server {
@@ -12,6 +12,13 @@ interface Server {
   readonly port: number;
   readonly received: { readonly text: string; readonly from: RemoteInfo }[];
 }
+
+/** A server of its own process, on the port in its argument. */
+const ECHO = `
+const socket = require('node:dgram').createSocket('udp4');
+socket.on('message', (message, { port }) => socket.send(message, port));
+socket.bind(Number(process.argv[1]), '127.0.0.1', () => console.log('ready'));
+`;
 
 const unheard = (message: Buffer): never => assert.fail(`heard ${message}`);
 
@@ -24,7 +31,7 @@ async function serve(address: string): Promise<Server> {
   return { socket, port: socket.address().port, received };
 }
 
-function cases(connect: ConnectUdp): void {
+function cases({ connect, exchangeNow }: ConnectedSockets): void {
   for (const address of ['127.0.0.1', '::1']) {
     it(`sends to ${address} and receives its answers only`, async () => {
       const server = await serve(address);
@@ -62,6 +69,39 @@ function cases(connect: ConnectUdp): void {
     );
     for (const socket of sockets) socket.close();
     server.socket.close();
+  });
+
+  it('exchanges messages within a turn of the event loop, and nothing within a batch', async () => {
+    const server = await serve('127.0.0.1');
+    const echo = spawn(process.execPath, ['-e', ECHO, `${server.port}`], { stdio: 'pipe' });
+    server.socket.close();
+    await once(echo.stdout, 'data');
+    const received: string[] = [];
+    const onMessage = (message: Buffer): void => {
+      exchangeNow();
+      received.push(String(message));
+    };
+    const to = { address: '127.0.0.1', port: server.port };
+    const socket = connect(to, { onMessage, onError: assert.fail });
+    socket.send(Buffer.from('one'));
+    socket.send(Buffer.from('two'));
+    const endMs = performance.now() + 5_000;
+    while (received.length < 2 && performance.now() < endMs) exchangeNow();
+    assert.deepEqual(received, ['one', 'two']);
+    socket.close();
+    exchangeNow();
+    echo.kill();
+  });
+
+  it('reports within a turn that no server listens', () => {
+    const errors: string[] = [];
+    const onError = (...what: string[]): void => void errors.push(...what);
+    const socket = connect({ address: '127.0.0.1', port: 1 }, { onMessage: unheard, onError });
+    socket.send(Buffer.from('question'));
+    const endMs = performance.now() + 5_000;
+    while (errors.length === 0 && performance.now() < endMs) exchangeNow();
+    assert.deepEqual(errors, ['ECONNREFUSED', 'wait']);
+    socket.close();
   });
 
   it('reports that no server listens, and nothing more once it is closed', async () => {

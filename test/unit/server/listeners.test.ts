@@ -166,7 +166,7 @@ it('counts a reply that could not be sent', async () => {
     endpoint: A,
     clientOf: () => clientAt('', 0),
     send: () => undefined,
-    receiveNow: () => undefined,
+    exchangeNow: () => undefined,
     close: () => Promise.resolve(),
   };
   listeners = make((options) => {

@@ -76,7 +76,7 @@ if (addon instanceof Error) {
         batchEnd() {},
         datagram(self) {
           handled++;
-          self.receiveNow();
+          self.exchangeNow();
           return 0;
         },
       },
@@ -94,7 +94,7 @@ if (addon instanceof Error) {
     assert.deepEqual([after(15), after(1), after(16)], [0, 64, 70]);
     scheduler.forget(transport);
     await transport.close();
-    transport.receiveNow();
+    transport.exchangeNow();
   });
 
   it('batch: a process exits while sockets are open, closing or just closed', () => {

@@ -117,7 +117,7 @@ it('a client may have a limited number that wait, and only its own are closed', 
 it('a client that connects as fast as the agent accepts ends no turn of the event loop', () => {
   const scheduler = new TcpScheduler();
   let looks = 0;
-  scheduler.remember({ receiveNow: () => void looks++ });
+  scheduler.remember({ exchangeNow: () => void looks++ });
   let accepted = 0;
   const queue = new AcceptQueue({
     acceptNext: () => {

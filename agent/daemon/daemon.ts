@@ -7,13 +7,14 @@ import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { systemFiles } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
-import { InitLink } from '../server/init-link.ts';
+import type { InitLink } from '../server/init-link.ts';
 import { nodeInterfaces } from '../server/listen/node-addresses.ts';
 import { BlockIdentities } from './configuration/block-ids.ts';
 import { ConfigReloader, type ReloadReason } from './configuration/config-reloader.ts';
 import { ConfigSource } from './configuration/config-source.ts';
 import { buildServerConfig, type ServerConfig } from './configuration/server-config-builder.ts';
-import { initReporter } from './init-reporter.ts';
+import { FirstPages } from './first-pages.ts';
+import { initReporter, linkToInit } from './init-reporter.ts';
 import { watchOwnNetworks } from './node/own-networks.ts';
 import { createOperatorViews, type OperatorViews } from './operator-views.ts';
 import type { AgentOptions } from './options.ts';
@@ -43,6 +44,7 @@ export class Daemon {
   readonly #initLink: InitLink | undefined;
   readonly #snapshot: SnapshotFile | undefined;
   readonly #views: OperatorViews;
+  readonly #pages: FirstPages;
   readonly #descriptorWatch: Timer;
   readonly #networkWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
@@ -80,19 +82,13 @@ export class Daemon {
           notReadyReasons: () => this.#notReadyReasons(),
         }),
       publish: (serverConfig) => this.#publish(serverConfig),
+      onReplaced: (serverConfig) => this.#replaced(serverConfig),
     });
-    const { socketPath } = options;
-    this.#initLink =
-      socketPath === undefined
-        ? undefined
-        : new InitLink({
-            ...{ path: socketPath, clock, log, onGone: init.onGone },
-            onStatus: (status) => {
-              processServices.identity.probePorts = status.probePorts;
-              init.onStatus(status);
-            },
-            nonce: processServices.identity.nonce,
-          });
+    this.#pages = new FirstPages(clock, () => {
+      void this.#views.adminSocket?.open();
+      return this.#reloader.publish();
+    });
+    this.#initLink = linkToInit(options.socketPath, { processServices, clock, init });
     const snapshot = this.#snapshot;
     this.#views = createOperatorViews(options, {
       ...{ services: processServices, identities, reloader: this.#reloader, env },
@@ -103,13 +99,12 @@ export class Daemon {
   }
 
   /**
-   * Resolves when every listener is bound. Rejects with ConfigError or NetworkError; if `stop` is called meanwhile, it
-   * does either.
+   * Resolves when every listener is bound and every page has been tried. Rejects with ConfigError or NetworkError; if
+   * `stop` is called meanwhile, it does either.
    */
   async start(): Promise<void> {
     let serverConfig = await this.#retryStartup(() => this.#reloader.prepare());
-    // Before the agent listens: an operator may want to know why it does not.
-    void this.#views.adminSocket?.open();
+    this.#pages.openSoon();
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // Only with init does kube-dns answer meanwhile; without it, waiting would leave no server. An agent with restored
@@ -128,6 +123,7 @@ export class Daemon {
     if (current !== undefined && current !== serverConfig) void this.#prove(current, true);
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
     this.#initLink?.ready();
+    await this.#pages.opened;
   }
 
   get isListening(): boolean {
@@ -150,6 +146,7 @@ export class Daemon {
   async stop(): Promise<void> {
     const { listeners, log, admin, upstreams, cache, lines } = this.processServices;
     this.#isStopping = true;
+    this.#pages.cancel();
     this.#watch?.close();
     const lameduckMs = this.#reloader.current?.settings.lameduckMs ?? 0;
     if (lameduckMs > 0) await sleep(this.#clock, lameduckMs);
@@ -251,8 +248,11 @@ export class Daemon {
     const routes = await metricsPages.routes(pages, metricsAddress, hasExemplars);
     const statusRoutes = this.#views.statusPage.routes(serverConfig.statusPages);
     await admin.reconcile([...routes, ...statusRoutes, ...serverConfig.adminRoutes]);
-    // The configuration to be proved is no longer in force. A reload does not wait: the old configuration may be wrong
-    // as well.
+  }
+
+  /** A reload does not wait for a proof: the old configuration may be wrong as well. */
+  #replaced(serverConfig: ServerConfig): void {
+    // The configuration to be proved is no longer in force.
     this.#proof = {};
     if (this.#isListening) void this.#prove(serverConfig, true);
   }

@@ -1,10 +1,12 @@
 /**
  * Shows init's reports in the agent's metrics and endpoints: errors since init's start, and the state of interception.
  */
+import type { Clock } from '../base/clock.ts';
 import { type InterceptionState, SETUP_ERROR_TYPES, type SetupErrorType } from '../base/control.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
-import type { InitStatus } from '../server/init-link.ts';
+import { InitLink, type InitStatus } from '../server/init-link.ts';
+import type { ProcessServices } from './process-services.ts';
 
 const STATES: readonly InterceptionState[] = ['off', 'waiting', 'intercepting', 'withdrawn'];
 
@@ -64,4 +66,26 @@ export function initReporter(metrics: Metrics, log: Logger, hasInit: boolean): I
       counter('configmap').value++;
     },
   };
+}
+
+export interface LinkParts {
+  readonly processServices: Pick<ProcessServices, 'identity' | 'log'>;
+  readonly clock: Clock;
+  readonly init: InitReporter;
+}
+
+/** The agent's connection to init at `path`; undefined without one. */
+export function linkToInit(
+  path: string | undefined,
+  { processServices: { identity, log }, clock, init }: LinkParts,
+): InitLink | undefined {
+  if (path === undefined) return undefined;
+  return new InitLink({
+    ...{ path, clock, log, onGone: init.onGone },
+    onStatus: (status) => {
+      identity.probePorts = status.probePorts;
+      init.onStatus(status);
+    },
+    nonce: identity.nonce,
+  });
 }

@@ -1,7 +1,7 @@
 /**
  * Binds ports on every IPv4 address of its namespace, as another server would. Arguments: `tcp:8080`, `udp:53`, or
- * `udp:53:shared` to share the port with sockets on other addresses. Prints `taken` when all are bound. It answers
- * nobody, and no client ends it: init resets connections of its probe.
+ * `udp:53:shared` to share the port with sockets on other addresses. Prints `taken` when all are bound. Connections are
+ * held, so that a probe of init, which resets them, does not end the program.
  */
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';

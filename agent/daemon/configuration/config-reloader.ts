@@ -30,8 +30,10 @@ export interface ConfigReloaderParts {
   readonly buildServerConfig: (corefile: Corefile) => ServerConfig;
   readonly listeners: Pick<Listeners, 'open' | 'retain' | 'setTcpTimeouts'>;
   readonly dispatcher: Dispatcher;
-  /** Replaces the HTTP endpoints. */
+  /** Opens the HTTP endpoints of a configuration in place of those before. */
   readonly publish: (serverConfig: ServerConfig) => Promise<void>;
+  /** A reload has put this configuration in the place of another one. */
+  readonly onReplaced?: (serverConfig: ServerConfig) => void;
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly metrics: Metrics;
@@ -45,7 +47,7 @@ const AGAIN_MS = 5_000;
 /** Why a reload is considered; `signal` reloads even an unchanged Corefile (files it names may have changed). */
 export type ReloadReason = 'signal' | 'change' | 'interval';
 
-/** Used once: `prepare`, `listen`, any number of `reload`, then `stop`. */
+/** Used once: `prepare`, `listen` and `publish`, any number of `reload`, then `stop`. */
 export class ConfigReloader {
   readonly #parts: ConfigReloaderParts;
   #current: ServerConfig | undefined;
@@ -71,17 +73,25 @@ export class ConfigReloader {
   }
 
   /**
-   * Puts the first configuration into service without its listeners: chains run, admin endpoints answer. Rejects with
+   * Puts the first configuration into service without its listeners and admin endpoints: chains run. Rejects with
    * ConfigError.
    */
   async prepare(): Promise<ServerConfig> {
-    const { load, buildServerConfig, publish } = this.#parts;
+    const { load, buildServerConfig } = this.#parts;
     const corefile = load();
     const first = await withPatterns(() => buildServerConfig(corefile));
     await prepareAll(first.plugins, 'at once');
     this.#takeOver(first);
-    await publish(first);
     return first;
+  }
+
+  /** Opens the admin endpoints of the current configuration; a reload does that itself. */
+  publish(): Promise<void> {
+    const done = this.#queue.then(async () => {
+      if (this.#current !== undefined && !this.#isStopped) await this.#parts.publish(this.#current);
+    });
+    this.#queue = done.catch(() => undefined);
+    return done;
   }
 
   /**
@@ -189,6 +199,7 @@ export class ConfigReloader {
     }
     this.#takeOver(next);
     await publish(next);
+    this.#parts.onReplaced?.(next);
     if (this.#isListening) await listeners.retain(next.endpoints);
     dispatcher.swap(next.tables);
     this.#retire(previous);

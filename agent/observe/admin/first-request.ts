@@ -8,8 +8,8 @@ const REQUEST = 'HEAD /first-request HTTP/1.1\r\nHost: localhost\r\nConnection: 
 const TIMEOUT_MS = 200;
 
 /**
- * The first request takes several milliseconds, because all code behind it is compiled. So the agent sends one before
- * it serves queries. Resolves at its end, whatever the result.
+ * The first request takes several milliseconds, because all code behind it is compiled. So the agent sends one when it
+ * has opened the port, a moment after its start. Resolves at its end, whatever the result.
  */
 export function askFirst(server: Server, clock: Clock): Promise<void> {
   const target = targetOf(server.address());

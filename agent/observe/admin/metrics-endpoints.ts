@@ -34,7 +34,7 @@ export class MetricsPages {
 
   /**
    * Routes for `pages`, and for `extraAddress` if it is not one of them: it shows older names if any of `pages` does.
-   * With `hasExemplars` clients get OpenMetrics that prefer it. Resolves when a page can be rendered without delaying DNS.
+   * With `hasExemplars` clients get OpenMetrics that prefer it. Resolves when a page can be rendered.
    */
   async routes(
     pages: ReadonlyMap<string, MetricsPageOptions>,

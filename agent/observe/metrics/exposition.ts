@@ -31,7 +31,7 @@ export class Exposition {
     this.#work = work;
   }
 
-  /** Loads prom-client, which would delay queries. Call it before the agent serves. */
+  /** Loads prom-client, which takes some milliseconds: not in the first scrape. */
   async load(): Promise<void> {
     this.#loading ??= loadProcessMetrics();
     await this.#loading;

@@ -45,6 +45,8 @@ function setUp() {
   const state: State = { text: ONE, unread: undefined, plugin, onOpen: nothing, onRetain: nothing };
   const clock = new FakeClock();
   const lacks: string[] = [];
+  /** Listeners of each configuration whose pages were opened. */
+  const published: number[] = [];
   const configurations = new ConfigReloader({
     load: () => {
       if (state.unread !== undefined) throw state.unread;
@@ -60,11 +62,11 @@ function setUp() {
       retain: () => state.onRetain(),
       setTcpTimeouts: () => {},
     },
-    publish: () => Promise.resolve(),
+    publish: async ({ endpoints }) => void published.push(endpoints.length),
     ...{ dispatcher, log, clock, metrics },
     reportLack: (lack, errno) => void lacks.push(`${lack} ${errno}`),
   });
-  return { configurations, rcodeAt, state, levels, metrics, log: plain, clock, lacks };
+  return { configurations, rcodeAt, state, levels, metrics, log: plain, clock, lacks, published };
 }
 
 it('a listener that a reload adds answers as soon as it is bound', async () => {
@@ -94,6 +96,19 @@ it('a listener that a reload removes answers until it is closed', async () => {
   await configurations.reload('signal');
   assert.equal(atClose, RCODE.NOERROR);
   assert.equal(await rcodeAt(1), RCODE.REFUSED);
+});
+
+it('the pages of the start are those of a reload that came first', async () => {
+  const { configurations, state, published } = setUp();
+  await configurations.prepare();
+  await configurations.listen();
+  assert.deepEqual(published, [], 'the agent listens first');
+  state.text = TWO;
+  await Promise.all([configurations.reload('signal'), configurations.publish()]);
+  assert.deepEqual(published, [2, 2]);
+  configurations.stop();
+  await configurations.publish();
+  assert.equal(published.length, 2, 'none of an agent that stops');
 });
 
 it('`debug` follows a reload', async () => {

@@ -10,6 +10,7 @@ import { after, it } from 'node:test';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { nameToText } from '../../../agent/dns/name.ts';
 import { freePort } from '../../support/free-port.ts';
+import { eventually } from '../../support/netns/netns.ts';
 import { type FakeServer, startServer } from '../../support/upstream/server.ts';
 
 const MAIN = new URL('../../../dist/agent/main.js', import.meta.url).pathname;
@@ -67,8 +68,17 @@ async function* agentLog(site: Site, domain: string, ...flags: string[]): AsyncG
   }
 }
 
+/** Of an agent that may not have opened its pages yet. */
 async function reasons(page: string): Promise<string> {
-  return (await fetch(`http://${page}/ready`)).text();
+  let text: string | undefined;
+  await eventually('the agent has pages', async () => {
+    text = await fetch(`http://${page}/ready`).then(
+      (response) => response.text(),
+      () => undefined,
+    );
+    return text !== undefined;
+  });
+  return String(text);
 }
 
 /** A kube-dns that knows `kubernetes.default` in `domains`, and an agent that asks it, while `work` runs. */

@@ -19,6 +19,9 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** The agent's own queries are short. */
 const DEFERRED_BYTES = 32 * 1024;
 
+/** Sockets looked at between two events of other sockets, half a microsecond each: there may be one for each query. */
+const LOOKS = 16;
+
 /** Phases in which a connected UDP socket can fail. */
 export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
 
@@ -45,8 +48,8 @@ export type ConnectUdp = (to: Endpoint, events: ConnectedEvents) => ConnectedUdp
 export interface ConnectedSockets {
   readonly connect: ConnectUdp;
   /**
-   * Sends what waits for the end of this turn, and delivers what sockets that wait for a reply have received: up to a batch
-   * each, between two events of other sockets.
+   * Sends what waits for the end of this turn, and delivers what sockets that wait for a reply have received, between two
+   * events of other sockets: up to a batch each, of some sockets in turn.
    */
   exchangeNow(): void;
 }
@@ -66,7 +69,8 @@ class Shared {
   readonly buffers = makeBuffers(DEFERRED_BYTES);
   readonly inputs = slotsOf(this.buffers.input);
   readonly #outbox = new DeferredReplies(this.buffers, (count) => this.#sender?.sendNow(count));
-  readonly open = new Set<ConnectedSocket>();
+  /** Open sockets that wait for a reply; the first is the next to be looked at. */
+  readonly waiting = new Set<ConnectedSocket>();
   /** Whether `buffers` have a batch that is being handled. */
   isInBatch = false;
   /** The socket whose messages are in the outbox. */
@@ -89,7 +93,13 @@ class Shared {
   exchangeNow(): void {
     if (this.isInBatch) return;
     this.flush();
-    for (const socket of this.open) socket.receiveNow();
+    let left = Math.min(LOOKS, this.waiting.size);
+    for (const socket of this.waiting) {
+      if (left-- === 0) break;
+      this.waiting.delete(socket);
+      this.waiting.add(socket);
+      socket.receiveNow();
+    }
   }
 }
 
@@ -109,7 +119,6 @@ class ConnectedSocket implements ConnectedUdp {
     try {
       const sizes = [RECEIVE_BUFFER_BYTES, SLOT_BYTES] as const;
       this.#handle = addon.connect(address, port, ...sizes, buffers, onBatch);
-      shared.open.add(this);
     } catch (error) {
       this.#failLater(errnoOf(error), 'connect');
     }
@@ -117,7 +126,7 @@ class ConnectedSocket implements ConnectedUdp {
 
   send(message: Uint8Array): void {
     if (this.#isClosed || this.#handle === undefined) return;
-    this.#unanswered++;
+    if (this.#unanswered++ === 0) this.#shared.waiting.add(this);
     this.#shared.send(this, message);
   }
 
@@ -129,21 +138,21 @@ class ConnectedSocket implements ConnectedUdp {
   }
 
   receiveNow(): void {
-    if (this.#unanswered > 0 && this.#handle !== undefined)
-      this.#shared.addon.receiveNow(this.#handle);
+    if (!this.#isClosed && this.#handle !== undefined) this.#shared.addon.receiveNow(this.#handle);
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#shared.flush();
-    this.#shared.open.delete(this);
+    this.#shared.waiting.delete(this);
     this.#isClosed = true;
     if (this.#handle !== undefined) void this.#shared.addon.close(this.#handle);
   }
 
   #batch(count: number): void {
     const { buffers, inputs } = this.#shared;
-    this.#unanswered = Math.max(0, this.#unanswered - count);
+    this.#unanswered = Math.max(0, this.#unanswered - Math.max(0, count));
+    if (this.#unanswered === 0) this.#shared.waiting.delete(this);
     // A socket that is closed within a batch delivers what it has left.
     const isNested = this.#shared.isInBatch;
     this.#shared.isInBatch = true;

@@ -1,10 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { it } from 'node:test';
 import { loadAddon } from '../../../agent/server/addon.ts';
 import { type ConnectedSockets, connectedOpener } from '../../../agent/server/udp/connected.ts';
+import { freePort } from '../../support/free-port.ts';
 import { eventually } from '../../support/netns/netns.ts';
 
 interface Server {
@@ -19,6 +20,13 @@ const socket = require('node:dgram').createSocket('udp4');
 socket.on('message', (message, { port }) => socket.send(message, port));
 socket.bind(Number(process.argv[1]), '127.0.0.1', () => console.log('ready'));
 `;
+
+async function startEcho(): Promise<{ readonly port: number; readonly echo: ChildProcess }> {
+  const port = await freePort();
+  const echo = spawn(process.execPath, ['-e', ECHO, `${port}`], { stdio: 'pipe' });
+  await once(echo.stdout, 'data');
+  return { port, echo };
+}
 
 const unheard = (message: Buffer): never => assert.fail(`heard ${message}`);
 
@@ -72,16 +80,13 @@ function cases({ connect, exchangeNow }: ConnectedSockets): void {
   });
 
   it('exchanges messages within a turn of the event loop, and nothing within a batch', async () => {
-    const server = await serve('127.0.0.1');
-    const echo = spawn(process.execPath, ['-e', ECHO, `${server.port}`], { stdio: 'pipe' });
-    server.socket.close();
-    await once(echo.stdout, 'data');
+    const { port, echo } = await startEcho();
     const received: string[] = [];
     const onMessage = (message: Buffer): void => {
       exchangeNow();
       received.push(String(message));
     };
-    const to = { address: '127.0.0.1', port: server.port };
+    const to = { address: '127.0.0.1', port };
     const socket = connect(to, { onMessage, onError: assert.fail });
     socket.send(Buffer.from('one'));
     socket.send(Buffer.from('two'));
@@ -90,6 +95,22 @@ function cases({ connect, exchangeNow }: ConnectedSockets): void {
     assert.deepEqual(received, ['one', 'two']);
     socket.close();
     exchangeNow();
+    echo.kill();
+  });
+
+  it('sockets whose server is silent do not keep others from their replies within a turn', async () => {
+    const { port, echo } = await startEcho();
+    const silent = await serve('127.0.0.1');
+    let received = 0;
+    const ports = [...Array<number>(40).fill(silent.port), ...Array<number>(20).fill(port)];
+    const events = { onMessage: () => void received++, onError: assert.fail };
+    const sockets = ports.map((each) => connect({ address: '127.0.0.1', port: each }, events));
+    for (const socket of sockets) socket.send(Buffer.from('question'));
+    const endMs = performance.now() + 5_000;
+    while (received < 20 && performance.now() < endMs) exchangeNow();
+    assert.equal(received, 20);
+    for (const socket of sockets) socket.close();
+    silent.socket.close();
     echo.kill();
   });
 

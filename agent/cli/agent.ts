@@ -3,7 +3,6 @@ import { keepAlive, systemClock } from '../base/clock.ts';
 import { commandHelp } from '../base/commands/table.ts';
 import { messageOf } from '../base/errors.ts';
 import { Daemon } from '../daemon/daemon.ts';
-import { putHelpersBehind } from '../daemon/node/helper-threads.ts';
 import { nameProcess } from '../daemon/node/process-name.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
@@ -44,7 +43,6 @@ export async function serve(
   try {
     await daemon.start();
     setRunningFlags();
-    putHelpersBehind();
     if (!options.isQuiet && daemon.isListening) onServing(daemon);
   } catch (error) {
     // A stop was requested during the wait: handled like any other.

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { getPriority, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, it } from 'node:test';
@@ -115,29 +115,4 @@ it('without set-up it serves at once, whether or not an upstream answers: no ini
     lines.filter((line) => /self-test|interception/.test(line)),
     [],
   );
-});
-
-/** The nice value of a thread (proc(5), `/proc/pid/stat`: the 17th field after the name). */
-function niceOf(pid: number, thread: string): number {
-  const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
-}
-
-it('once it serves, threads of V8 give way to the one that answers', async () => {
-  const conf = join(folder, 'Corefile.threads');
-  writeFileSync(conf, `.:${await freePort()} {\nbind 127.0.0.1\nwhoami\n}\n`);
-  const child = start('agent', '-conf', conf, '-basecorefile=');
-  await linesUntil(child, /"msg":"serving"/);
-  const { pid = 0 } = child;
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const isOfV8 = (thread: string): boolean =>
-    thread !== `${pid}` &&
-    !readFileSync(`/proc/${pid}/task/${thread}/comm`, 'latin1').startsWith('libuv');
-  const found = threads.filter(isOfV8).map((thread) => niceOf(pid, thread));
-  const own = niceOf(pid, `${pid}`);
-  child.kill('SIGKILL');
-  await once(child, 'close');
-  assert.equal(own, getPriority());
-  assert.ok(found.length > 0);
-  assert.deepEqual(new Set(found), new Set([10]), `threads ${threads}`);
 });

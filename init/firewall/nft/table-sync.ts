@@ -19,6 +19,9 @@ import {
 } from './table.ts';
 import { writeTables } from './write.ts';
 
+/** Two instances of init that see the same damage write at the same time: what one reads back may be half the other's. */
+const WRITES = 2;
+
 /** A table that is not as wanted, and its text where it exists. */
 interface StaleTable {
   readonly table: Table;
@@ -46,19 +49,24 @@ export class TableSync {
 
   /** One transaction for all. Resolves to whether anything had to change; rejects with what `Backend.apply` does. */
   async apply(tables: readonly Table[]): Promise<boolean> {
+    let stale = await this.#staleOf(tables);
+    if (stale.length === 0) return false;
+    for (let left = WRITES; stale.length > 0; left--) {
+      if (left === 0) throw new ReadBackError(`table inet ${stale[0]?.table.name}`);
+      await this.#write(stale);
+      for (const { table } of stale) this.#settled.set(table.name, claimText(table));
+      stale = await this.#staleOf(stale.map(({ table }) => table));
+    }
+    return true;
+  }
+
+  async #staleOf(tables: readonly Table[]): Promise<StaleTable[]> {
     const stale: StaleTable[] = [];
     for (const table of tables) {
       const held = await listTable(this.#system, table.name);
       if (!this.#isRight(table, held)) stale.push({ table, held });
     }
-    if (stale.length === 0) return false;
-    await this.#write(stale);
-    for (const { table } of stale) {
-      const held = await listTable(this.#system, table.name);
-      this.#settled.set(table.name, claimText(table));
-      if (!this.#isRight(table, held)) throw new ReadBackError(`table inet ${table.name}`);
-    }
-    return true;
+    return stale;
   }
 
   #isRight(table: Table, held: string | undefined): boolean {

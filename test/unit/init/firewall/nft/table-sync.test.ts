@@ -128,6 +128,13 @@ describe('a standing table', () => {
     assert.equal(scripts.length, 1);
   });
 
+  it('is written once more if another instance writes at the same moment', async () => {
+    let writes = 0;
+    const { scripts, sync } = kernel(undefined, () => (writes++ === 0 ? undefined : listed(ours)));
+    assert.equal(await sync.apply([ours]), true);
+    assert.equal(scripts.length, 2);
+  });
+
   it('is an error if another program changes it during the write', async () => {
     const { sync } = kernel(undefined, () => listed(ours).replace(/nodens:reply:/, ''));
     await assert.rejects(sync.apply([ours]), ReadBackError);

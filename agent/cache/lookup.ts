@@ -4,6 +4,7 @@
  */
 import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
 import type { Answer } from '../query/answer.ts';
+import { gaveWay, gaveWayAnswer } from '../query/error-answer.ts';
 import type { Handler, Result } from '../query/handler.ts';
 import { after } from '../query/plugin.ts';
 import { Query } from '../query/query.ts';
@@ -153,7 +154,9 @@ export class Lookup implements BlockCache {
       },
       query,
       (answer) => {
-        if (!isAnswered) this.#countSource(entry, asked?.source, count);
+        if (isAnswered) return answer;
+        if (gaveWay(answer)) return this.#serveStale(entry, count, 'failure');
+        this.#countSource(entry, asked?.source, count);
         return answer;
       },
       (error) => {
@@ -208,14 +211,10 @@ export class Lookup implements BlockCache {
     return this.#fetch(key, query, next, count);
   }
 
-  #join(
-    inflight: InflightQuery,
-    query: Query,
-    next: Handler,
-    count: Counters,
-  ): Sourced<Promise<Answer>> {
+  #join(inflight: InflightQuery, query: Query, next: Handler, count: Counters): Sourced<Result> {
     count.coalesced.value++;
     const waiter = inflight.join(query.clientKey, count.rejected);
+    if (waiter === undefined) return { answer: gaveWayAnswer(query), source: 'chain' };
     let from: Sourced<Result> = inflight;
     const answer = waiter.answer.then(
       (shared) => (shared.shareable ? shared : next(query)),

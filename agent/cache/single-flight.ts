@@ -51,10 +51,10 @@ export interface InflightQuery extends Sourced<Promise<Answer>> {
   /** One client has waited its whole budget: further clients get the stale answer at once. */
   isOverdue: boolean;
   /**
-   * Adds a waiter. `gaveWay` is incremented if it has to give way. Throws GaveWayError if this client already has the
-   * most queries waiting and there is no room for more.
+   * Adds a waiter. `gaveWay` is incremented if it has to give way. Undefined if this client already has the most queries
+   * waiting and there is no room for more.
    */
-  join(clientKey: string, gaveWay: Counter): Waiter;
+  join(clientKey: string, gaveWay: Counter): Waiter | undefined;
 }
 
 /** A client that waits for another client's query. */
@@ -138,11 +138,11 @@ class RunningQuery implements InflightQuery {
     this.#handler = handler;
   }
 
-  join(clientKey: string, gaveWay: Counter): Waiter {
+  join(clientKey: string, gaveWay: Counter): Waiter | undefined {
     const share = this.#ledger.share(clientKey);
     if (!share.admits(WAITERS, WAITER_BYTES)) {
       gaveWay.value++;
-      throw GAVE_WAY;
+      return undefined;
     }
     const waiter = new Waiter(this, share, gaveWay);
     this.#waiters ??= new Set();

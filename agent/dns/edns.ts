@@ -25,8 +25,25 @@ export function optBytes(extended: ExtendedError | undefined, options?: Uint8Arr
   return extended === undefined ? bytes : bytes + 6 + extraText(extended.text).length;
 }
 
-/** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters if it is too long. */
+/** At least `optBytes`, without reading the text. */
+export function maxOptBytes(extended: ExtendedError | undefined, options?: Uint8Array): number {
+  const bytes = OPT_BYTES + (options === undefined ? 0 : options.length);
+  return extended === undefined ? bytes : bytes + 6 + MAX_EDE_TEXT_BYTES;
+}
+
+/** The text that was encoded last: in a flood all refusals have the same. */
+let latest: { readonly text: string; readonly bytes: Buffer } = {
+  text: '',
+  bytes: Buffer.alloc(0),
+};
+
+/** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters if it is too long. Not to be changed. */
 function extraText(text: string): Buffer {
+  if (text !== latest.text) latest = { text, bytes: encoded(text) };
+  return latest.bytes;
+}
+
+function encoded(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length <= MAX_EDE_TEXT_BYTES) return bytes;
   let end = MAX_EDE_TEXT_BYTES;

@@ -2,13 +2,14 @@
 import { DnsError, DropQuery, messageOf } from '../base/errors.ts';
 import { CLASS, EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
+import { errorAnswer } from '../query/error-answer.ts';
 import type { Handler, Result } from '../query/handler.ts';
 import type { Query } from '../query/query.ts';
 import type { Route, ZoneTable } from '../query/routing.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Counter } from '../query/services/metrics.ts';
 import { Identity } from './identity.ts';
-import { DROPPED, errorAnswer } from './respond.ts';
+import { DROPPED } from './respond.ts';
 
 /** Sees each query of a client and its result, while an operator observes. Returns the result of `run`. */
 export interface QueryObserver {

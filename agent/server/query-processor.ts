@@ -7,13 +7,14 @@ import { LIMITS } from '../base/limits.ts';
 import { RCODE } from '../dns/iana.ts';
 import { readQueryHead, VERDICT, type Verdict } from '../dns/query-head.ts';
 import type { Answer } from '../query/answer.ts';
+import { errorAnswer } from '../query/error-answer.ts';
 import type { RequestMetrics } from '../query/query.ts';
 import { type Client, Query, type Transport } from '../query/query.ts';
 import type { ServerLabel } from '../query/services/block.ts';
 import type { Counter } from '../query/services/metrics.ts';
 import type { AnswerDurations } from './answer-durations.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
+import { respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 
 /** Counters of one listener for messages that no zone answers, and durations of its answers. */
 export interface QueryProcessorCounters {

@@ -2,8 +2,7 @@
  * Fits an answer to one client: the only code that patches and sizes response bytes, for hits and misses alike.
  * RFC 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
  */
-import type { ExtendedError } from '../base/errors.ts';
-import { optBytes, putEmptyOpt, putOpt } from '../dns/edns.ts';
+import { maxOptBytes, optBytes, putEmptyOpt, putOpt } from '../dns/edns.ts';
 import {
   arcountOf,
   FLAG,
@@ -37,10 +36,10 @@ export const DROPPED = new Answer({
 });
 
 /**
- * Buffer size in bytes that `respond` needs, whatever the client's limits; `options` are the query's `responseOptions`.
+ * Buffer size in bytes that `respond` needs at most, whatever the client's limits; `options` are the query's `responseOptions`.
  */
 export function responseCapacity(answer: Answer, options?: Uint8Array): number {
-  return answer.length + optBytes(answer.extended, options);
+  return answer.length + maxOptBytes(answer.extended, options);
 }
 
 /**
@@ -106,19 +105,6 @@ function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: 
   if (extended === undefined && options === undefined)
     return putEmptyOpt(out, end, udpSizeBytes, rcode, dnssecOk);
   return putOpt(out, end, { udpSizeBytes, rcode, dnssecOk, extended, options });
-}
-
-/** A response with no answer: the question, the rcode, and an extended error for EDNS clients. */
-export function errorAnswer(query: Query, rcode: number, extended?: ExtendedError): Answer {
-  const { head } = query;
-  const nameEnd = HEADER_BYTES + head.nameLength;
-  const wire = Buffer.allocUnsafe(nameEnd + 4);
-  putHeader(wire, 0, FLAG.QR, [1, 0, 0, 0]);
-  // Internal queries have no message; `respond` restores the client's letter case.
-  wire.set(query.name, HEADER_BYTES);
-  putU16(wire, nameEnd, head.type);
-  putU16(wire, nameEnd + 2, head.class);
-  return new Answer({ wire, ttlOffsets: [], rcode, plugin: '', extended });
 }
 
 /** Writes the 12-byte response to a message whose question cannot be trusted; returns 12. */

@@ -98,10 +98,14 @@ export class Group implements UpstreamGroup {
     return this.#upstreams.unresolved === '';
   }
 
+  /** As `UpstreamGroup.admits`. */
+  admits(clientKey: string): boolean {
+    return this.#context.ledger.share(clientKey).admits(this, WAITING_QUERY_BYTES);
+  }
+
   /** As `UpstreamGroup.exchange`; throws GAVE_WAY if the client's share is used up. */
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> {
     const share = this.#context.ledger.share(question.clientKey ?? OWN_KEY);
-    // Thrown, not rejected: in a flood the cheapest way to fail matters.
     if (!share.admits(this, WAITING_QUERY_BYTES)) throw GAVE_WAY;
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);

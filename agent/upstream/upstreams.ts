@@ -73,6 +73,7 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
       const group = new Group(options, { ...shared, registry, checks, load });
       groups.set(group, options);
       return {
+        admits: (clientKey) => group.admits(clientKey),
         exchange: (question, budgetMs) => group.exchange(question, budgetMs),
         isResolved: () => group.isResolved(),
         release() {

@@ -5,9 +5,9 @@
 #include <string.h>
 
 enum {
-  /* Datagrams of a batch once datagrams take longer than SLOW_NANOSECONDS each: three times what a hit takes. */
-  SLOW_BATCH = 16,
-  SLOW_NANOSECONDS = 16 * 1000,
+  /* What a batch may take. Hits take less; of datagrams that take longer there are fewer in a batch, down to SHORTEST_BATCH. */
+  BATCH_NANOSECONDS = 256 * 1000,
+  SHORTEST_BATCH = 4,
   /* Batches read in one go: more than arrive while a batch is answered. */
   READ_AHEAD_BATCHES = 32,
   /* More than these waiting means that clients ask faster than the agent answers. */
@@ -109,15 +109,17 @@ static void clear_socket_error(struct transport *self) {
   if (self->is_connected && error != 0) call_on_batch(self, -error);
 }
 
-/* A batch that takes long makes the next ones shorter: other sockets, and what waits in this one, get their turn. */
+/* A batch that takes long makes the next one shorter: other sockets, and what waits in this one, get their turn. */
 static void call_in_time(struct transport *self, int received) {
-  if (received < SLOW_BATCH) {
+  if (received < SHORTEST_BATCH) {
     call_on_batch(self, received);
     return;
   }
   uint64_t start = uv_hrtime();
   call_on_batch(self, received);
-  self->batch_limit = uv_hrtime() - start > (uint64_t)received * SLOW_NANOSECONDS ? SLOW_BATCH : BATCH;
+  uint64_t each = (uv_hrtime() - start) / (uint64_t)received + 1;
+  uint64_t in_time = BATCH_NANOSECONDS / each;
+  self->batch_limit = in_time > BATCH ? BATCH : in_time < SHORTEST_BATCH ? SHORTEST_BATCH : (int)in_time;
 }
 
 /* Whether more may wait in the kernel than can be answered soon. While hits are answered it is seldom asked. */

@@ -6,11 +6,12 @@
 import { LRUCache } from 'lru-cache';
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
-import { GaveWayError } from '../../base/errors.ts';
+import { GAVE_WAY, GaveWayError } from '../../base/errors.ts';
 import { RenewedMap } from '../../base/renewed-map.ts';
 import { ancountOf } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
+import { gaveWay } from '../../query/error-answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import { Query } from '../../query/query.ts';
 import type { CacheOptions } from '../../query/services/cache.ts';
@@ -177,7 +178,11 @@ export class DenialProbes {
       const isLearned = result !== 'failed' && result !== 'deferred';
       for (const held of [...probe.held]) held.release(isLearned);
     };
-    const ask: Ask = async (own, isRenewal = false) => this.#parts.ask(own, next, count, isRenewal);
+    const ask: Ask = async (own, isRenewal = false) => {
+      const answer = await this.#parts.ask(own, next, count, isRenewal);
+      if (gaveWay(answer)) throw GAVE_WAY;
+      return answer;
+    };
     const work = isProof(id) ? this.#prove(id, real, ask) : this.#probe(id, real, ask);
     // A client that has no room to wait is no failure of the upstream.
     work.then(end, (error: unknown) =>

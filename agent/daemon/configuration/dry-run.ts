@@ -148,7 +148,7 @@ function noopServices(
     upstreams: {
       group: (options) => {
         groups.push(options);
-        return { exchange: never, release: () => {} };
+        return { admits: never, exchange: never, release: () => {} };
       },
     },
   };

@@ -1,12 +1,14 @@
 /** Reports which clients the agent had to limit: a counter by client for a few of them, and a log line. */
 import { clientName } from '../../base/clients/client-key.ts';
 import type { Limited } from '../../query/services/client-limits.ts';
-import { DEDUPLICATE_BY, type Logger } from '../../query/services/log.ts';
+import { DEDUPLICATE_BY, type Logger, type ProblemFields } from '../../query/services/log.ts';
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
 /** Clients with their own series; all later ones share one, so that clients cannot create series at will. */
 const NAMED_CLIENTS = 32;
 const OTHERS = 'other';
+/** Clients whose reports are kept, for each reason. */
+const MAX_KNOWN = 1_024;
 
 const MESSAGES: Readonly<Record<Limited, string>> = {
   datagrams:
@@ -43,33 +45,44 @@ const REMEDIES: Readonly<Record<Limited, string>> = {
   unread: 'see why the client does not read its answers',
 };
 
-/** Counts and logs that the client `key` (`clientKey`) was limited. */
+/** What is counted and logged each time that one client is limited for one reason. */
+interface Report {
+  readonly counter: Counter;
+  readonly fields: ProblemFields;
+}
+
+/** Counts and logs that the client `key` (`clientKey`) was limited. A flood calls it tens of thousands of times a second. */
 export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key: string) => void {
   const named = new Set<string>();
-  const counters = new Map<string, Counter>();
+  const reports = new Map<Limited, Map<string, Report>>();
 
-  const labelOf = (key: string, name: string): string => {
-    if (named.size >= NAMED_CLIENTS && !named.has(key)) return OTHERS;
-    named.add(key);
-    return name;
+  const reportOf = (what: Limited, key: string): Report => {
+    const client = clientName(key);
+    const isNamed = named.has(key) || named.size < NAMED_CLIENTS;
+    if (isNamed) named.add(key);
+    const label = isNamed ? client : OTHERS;
+    const counter = metrics.counter('nodens_client_limited_total', { what, client: label });
+    // The log line of one client must not suppress that of another.
+    const same = `client-limited ${what} ${label}`;
+    const event = { event: 'client-limited', what, client, remedy: REMEDIES[what] } as const;
+    const report = { counter, fields: { ...event, [DEDUPLICATE_BY]: same } };
+    const known = byClient(what);
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(key, report);
+    return report;
   };
 
-  const counterFor = (what: Limited, key: string, label: string): Counter => {
-    // In a flood this is called thousands of times a second.
-    const known = counters.get(`${what} ${key}`);
+  const byClient = (what: Limited): Map<string, Report> => {
+    const known = reports.get(what);
     if (known !== undefined) return known;
-    const counter = metrics.counter('nodens_client_limited_total', { what, client: label });
-    if (label !== OTHERS) counters.set(`${what} ${key}`, counter);
-    return counter;
+    const made = new Map<string, Report>();
+    reports.set(what, made);
+    return made;
   };
 
   return (what, key) => {
-    const client = clientName(key);
-    const label = labelOf(key, client);
-    counterFor(what, key, label).value++;
-    // The log line of one client must not suppress that of another.
-    const same = `client-limited ${what} ${label}`;
-    const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] } as const;
-    log.warn({ ...fields, [DEDUPLICATE_BY]: same }, MESSAGES[what]);
+    const { counter, fields } = byClient(what).get(key) ?? reportOf(what, key);
+    counter.value++;
+    log.warn(fields, MESSAGES[what]);
   };
 }

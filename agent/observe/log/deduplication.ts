@@ -8,7 +8,7 @@ import { DEDUPLICATE_BY, type Logger, type ProblemFields } from '../../query/ser
 
 /** How long repeats are collected after the first line of an event. */
 export const DEDUPLICATION_WINDOW_MS = 10_000;
-/** Maximum kinds of events remembered at once; above it the oldest window ends early. */
+/** Maximum kinds of events remembered at once for each level; above it the oldest window ends early. */
 export const MAX_EVENTS = 1_000;
 
 type Write = (fields: ProblemFields, message: string) => void;
@@ -39,9 +39,10 @@ export function deduplicated(
   clock: Clock,
   windowMs = DEDUPLICATION_WINDOW_MS,
 ): DeduplicatingLogger {
-  const windows = new Map<string, Window>();
+  /** By level: a key made of both would be a new string for each line. */
+  const byLevel = { warn: new Map<string, Window>(), error: new Map<string, Window>() };
 
-  const end = (key: string): void => {
+  const end = (windows: Map<string, Window>, key: string): void => {
     const window = windows.get(key);
     if (window === undefined) return;
     windows.delete(key);
@@ -53,13 +54,11 @@ export function deduplicated(
   };
 
   const deduplicate =
-    (level: string, write: Write): Write =>
+    (windows: Map<string, Window>, write: Write): Write =>
     (fields, message) => {
-      const {
-        event,
-        [DEDUPLICATE_BY]: same = eventOf(event)?.ignoresText === true ? event : message,
-      } = fields;
-      const key = `${level} ${same}`;
+      const { event } = fields;
+      const key =
+        fields[DEDUPLICATE_BY] ?? (eventOf(event)?.ignoresText === true ? event : message);
       const window = windows.get(key);
       if (window !== undefined) {
         window.repeated++;
@@ -68,8 +67,8 @@ export function deduplicated(
         window.message = message;
         return;
       }
-      if (windows.size >= MAX_EVENTS) end(windows.keys().next().value as string);
-      const timer = clock.after(windowMs, () => end(key));
+      if (windows.size >= MAX_EVENTS) end(windows, windows.keys().next().value as string);
+      const timer = clock.after(windowMs, () => end(windows, key));
       windows.set(key, { write, timer, repeated: 0, lastMs: 0, fields, message });
       write(fields, message);
     };
@@ -77,10 +76,11 @@ export function deduplicated(
   return {
     debug: log.debug,
     info: log.info,
-    warn: deduplicate('warn', log.warn),
-    error: deduplicate('error', log.error),
+    warn: deduplicate(byLevel.warn, log.warn),
+    error: deduplicate(byLevel.error, log.error),
     close: () => {
-      for (const key of windows.keys()) end(key);
+      for (const windows of Object.values(byLevel))
+        for (const key of windows.keys()) end(windows, key);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { formatEndpoint } from '../../base/address.ts';
 import { OWN_KEY } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
-import { DnsError, DropQuery, messageOf } from '../../base/errors.ts';
+import { DnsError, DropQuery, GaveWayError, messageOf } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Result } from '../../query/handler.ts';
@@ -45,8 +45,8 @@ export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle
 }
 
 function report(options: ErrorsOptions, query: Query, error: unknown): void {
-  // A query that is dropped on purpose is not an error.
-  if (error instanceof DropQuery) return;
+  // A query that is dropped on purpose is not an error; a client that gives way is reported as limited, with its remedy.
+  if (error instanceof DropQuery || error instanceof GaveWayError) return;
   const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
   const reason = messageOf(error);
   const isOwn = query.isInternal && query.clientKey === OWN_KEY;

@@ -4,6 +4,7 @@ import { DnsError } from '../../base/errors.ts';
 import { EDE, isTransfer, RCODE, rcodeName } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { type Answer, relayedAnswer } from '../../query/answer.ts';
+import { gaveWayAnswer } from '../../query/error-answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import type {
@@ -76,6 +77,8 @@ export function forwardHandler(
     const at = find(query.name, 0);
     if (at === -1) return next(query);
     if (isTransfer(query.type) && query.transport === 'udp') throw new DnsError(...NO_TRANSFER);
+    const forwarder = forwarders[at] as Forwarder;
+    if (!forwarder.group().admits(query.clientKey)) return gaveWayAnswer(query);
     return ask(questionOf(query, taps), query.arrivedMs + query.budgetMs, at, query.metadata);
   };
 }

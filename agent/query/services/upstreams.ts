@@ -152,6 +152,8 @@ export interface UpstreamReply {
 
 /** Usable until `release`; then `exchange` rejects with SERVFAIL. */
 export interface UpstreamGroup {
+  /** Whether the client behind `clientKey` has room to wait; if not, counts that it was limited. */
+  admits(clientKey: string): boolean;
   /**
    * One question, one deadline (`budgetMs` from now). Rejects with DnsError(SERVFAIL, …) carrying an extended error
    * (network error 23, no reachable authority 22), or with DnsError(REFUSED) over `maxConcurrent`. Throws GaveWayError

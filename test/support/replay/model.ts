@@ -78,6 +78,7 @@ export class OutageModel {
       group: (options): UpstreamGroup => {
         const group = room.group(options);
         return {
+          admits: (clientKey) => group.admits(clientKey),
           exchange: (question, budgetMs) => {
             const name = nameToText(question.name);
             const { configuration } = this;

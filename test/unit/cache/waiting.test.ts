@@ -3,10 +3,14 @@ import { describe, it } from 'node:test';
 import { GaveWayError } from '../../../agent/base/errors.ts';
 import {
   InflightQueries,
+  type InflightQuery,
   type ResultHandler,
   WAITER_BYTES,
 } from '../../../agent/cache/single-flight.ts';
+import { RCODE } from '../../../agent/dns/iana.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
+import { gaveWayAnswer } from '../../../agent/query/error-answer.ts';
+import type { Counter } from '../../../agent/query/services/metrics.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
 import { addressRecord, Bench, IMMEDIATE, lastByte, VERIFY } from './harness.ts';
@@ -25,15 +29,21 @@ function begun(inflightQueries: InflightQueries, key: string, clientKey = 'first
   return { flight, complete: () => resolve(ANSWER) };
 }
 
+function joined(flight: InflightQuery, key: string, counter: Counter): Promise<Answer> {
+  const waiter = flight.join(key, counter);
+  assert.ok(waiter !== undefined);
+  return waiter.answer;
+}
+
 describe('clients that wait for upstream queries of other clients', () => {
   it('count against their shares until those end, and the client with the most is limited', async () => {
     const ledger = ledgerWith(3 * WAITER_BYTES);
     const inflightQueries = new InflightQueries(new FakeClock(), ledger);
     const [one, two] = [begun(inflightQueries, 'one'), begun(inflightQueries, 'two')];
     const counted = { value: 0 };
-    const many = [one, one, two].map(({ flight }) => flight.join('many', counted).answer);
-    assert.throws(() => two.flight.join('many', counted), GaveWayError);
-    const few = two.flight.join('few', counted).answer;
+    const many = [one, one, two].map(({ flight }) => joined(flight, 'many', counted));
+    assert.equal(two.flight.join('many', counted), undefined);
+    const few = joined(two.flight, 'few', counted);
     await assert.rejects(many[0] as Promise<Answer>, GaveWayError);
     assert.equal(counted.value, 2);
     one.complete();
@@ -48,7 +58,7 @@ describe('clients that wait for upstream queries of other clients', () => {
     const ledger = ledgerWith();
     const inflightQueries = new InflightQueries(clock, ledger);
     const late = begun(inflightQueries, 'late');
-    const { answer } = late.flight.join('a', gaveWay);
+    const answer = joined(late.flight, 'a', gaveWay);
     await clock.advance(10_000);
     assert.equal(await answer, ANSWER);
     assert.equal(ledger.usedBytes, 0);
@@ -104,18 +114,34 @@ describe('when the query of the first client is dropped', () => {
     assert.equal(lastByte(await first), 3);
   });
 
-  it('only this client gets the old answer of an expired name, and the others ask upstream', async () => {
-    const bench = new Bench({ serveStale: VERIFY });
-    const { clock } = bench.services;
-    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
-    await bench.ask();
-    await clock.advance(6_000);
-    bench.upstream = (query) => {
-      if (query.clientKey === 'flood') throw new GaveWayError();
-      return Promise.resolve(bench.reply(query, { answer: [addressRecord(5, 9)] }));
-    };
-    assert.equal(lastByte(await bench.ask({ behalfOf: 'flood' })), 3);
-    assert.equal(lastByte(await bench.ask({ behalfOf: 'quiet' })), 9);
+  const thrown = (): never => {
+    throw new GaveWayError();
+  };
+  for (const [how, refused] of [
+    ['an error', thrown],
+    ['an answer', gaveWayAnswer],
+  ] as const) {
+    it(`only this client gets the old answer of an expired name, and the others ask upstream: ${how}`, async () => {
+      const bench = new Bench({ serveStale: VERIFY });
+      const { clock } = bench.services;
+      bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
+      await bench.ask();
+      await clock.advance(6_000);
+      bench.upstream = (query) => {
+        if (query.clientKey === 'flood') return refused(query);
+        return Promise.resolve(bench.reply(query, { answer: [addressRecord(5, 9)] }));
+      };
+      assert.equal(lastByte(await bench.ask({ behalfOf: 'flood' })), 3);
+      assert.equal(lastByte(await bench.ask({ behalfOf: 'quiet' })), 9);
+    });
+  }
+
+  it('a refusal is not stored', async () => {
+    const bench = new Bench();
+    bench.upstream = gaveWayAnswer;
+    assert.equal((await bench.ask({ behalfOf: 'flood' })).rcode, RCODE.SERVFAIL);
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 7)] });
+    assert.equal(lastByte(await bench.ask({ behalfOf: 'flood' })), 7);
   });
 
   it('a client that waits for the same expired name sends its own upstream query', async () => {

@@ -9,10 +9,10 @@ import type { ObservedLine, ObserveRequest } from '../../../agent/operator/proto
 import { matchesGlob } from '../../../agent/operator/watch/glob.ts';
 import { observeCommand } from '../../../agent/operator/watch/observe-command.ts';
 import { QueryWatch } from '../../../agent/operator/watch/query-watch.ts';
+import { errorAnswer } from '../../../agent/query/error-answer.ts';
 import type { Result } from '../../../agent/query/handler.ts';
 import { clientAt, Query } from '../../../agent/query/query.ts';
 import type { QueryObserver } from '../../../agent/server/dispatch.ts';
-import { errorAnswer } from '../../../agent/server/respond.ts';
 import { AttemptWatch } from '../../../agent/upstream/exchange/attempt-watch.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { FakeOutput } from '../../support/operator-output.ts';

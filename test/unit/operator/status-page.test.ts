@@ -9,9 +9,9 @@ import { FRESH_MS, LOOK_MS, StatusPage } from '../../../agent/operator/page/stat
 import type { StatusLine } from '../../../agent/operator/protocol.ts';
 import type { AnswerTimes, Status } from '../../../agent/operator/status.ts';
 import { QueryWatch } from '../../../agent/operator/watch/query-watch.ts';
+import { errorAnswer } from '../../../agent/query/error-answer.ts';
 import type { AdminResponse } from '../../../agent/query/services/admin.ts';
 import type { QueryObserver } from '../../../agent/server/dispatch.ts';
-import { errorAnswer } from '../../../agent/server/respond.ts';
 import { queryFor } from '../../support/dns/queries.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 

@@ -19,6 +19,7 @@ const readmeOf = (name: string): string => readFileSync(new URL(`${name}/README.
 /** Upstreams that are never asked: examples name real ones. */
 const upstreams = {
   group: () => ({
+    admits: () => true,
     exchange: () => Promise.reject(new Error('an example sends no upstream query')),
     release: () => {},
   }),

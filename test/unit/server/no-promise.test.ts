@@ -47,6 +47,7 @@ function agentOfSixPlugins() {
   const asked = { value: 0 };
   const upstreams = {
     group: () => ({
+      admits: () => true,
       exchange: () => {
         asked.value++;
         const reply = readReply(REPLY);

@@ -8,10 +8,10 @@ import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead } from '../../../agent/dns/query-head.ts';
 import { readReply } from '../../../agent/dns/reply.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
+import { errorAnswer } from '../../../agent/query/error-answer.ts';
 import { Query } from '../../../agent/query/query.ts';
 import {
   DROPPED,
-  errorAnswer,
   respond,
   respondHeaderOnly,
   responseCapacity,

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { GAVE_WAY, GaveWayError } from '../../../../agent/base/errors.ts';
 import { WAITER_BYTES } from '../../../../agent/cache/single-flight.ts';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { gaveWayAnswer } from '../../../../agent/query/error-answer.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import { addressRecord, DEFAULTS, nxdomain, servfail } from '../harness.ts';
 import { Cluster, ON, PROOF, proven, random, ZONE } from './cluster.ts';
@@ -96,20 +97,28 @@ describe('a question that is held', () => {
     assert.equal(cluster.probes('denied'), 1);
   });
 
-  it('is asked when the client of its probe gives way, and the next one is probed', async () => {
-    const cluster = await proven();
-    const { bench } = cluster;
-    let isFull = true;
-    bench.upstream = (query) => {
-      if (isFull && query.isInternal && query.nameText === COM) throw GAVE_WAY;
-      return cluster.answer(query);
-    };
-    await cluster.ask(OUTSIDE);
-    assert.equal(cluster.probes('deferred'), 1);
-    isFull = false;
-    await cluster.ask(`x.com.${ZONE}`);
-    assert.equal(cluster.probes('denied'), 1);
-  });
+  const thrown = (): never => {
+    throw GAVE_WAY;
+  };
+  for (const [how, refused] of [
+    ['an error', thrown],
+    ['an answer', gaveWayAnswer],
+  ] as const) {
+    it(`is asked when the client of its probe gives way, and the next one is probed: ${how}`, async () => {
+      const cluster = await proven();
+      const { bench } = cluster;
+      let isFull = true;
+      bench.upstream = (query) => {
+        if (isFull && query.isInternal && query.nameText === COM) return refused(query);
+        return cluster.answer(query);
+      };
+      await cluster.ask(OUTSIDE);
+      assert.equal(cluster.probes('deferred'), 1);
+      isFull = false;
+      await cluster.ask(`x.com.${ZONE}`);
+      assert.equal(cluster.probes('denied'), 1);
+    });
+  }
 
   it('counts against its client, and gives way', async () => {
     const cluster = new Cluster(ON, random);

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError, DnsError, DropQuery, NetworkError } from '../../../../agent/base/errors.ts';
+import {
+  ConfigError,
+  DnsError,
+  DropQuery,
+  GaveWayError,
+  NetworkError,
+} from '../../../../agent/base/errors.ts';
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/errors/setup.ts';
 import { Query } from '../../../../agent/query/query.ts';
@@ -100,9 +106,10 @@ describe('errors', () => {
     );
   });
 
-  it('does not report a query dropped on purpose', () => {
+  it('does not report a query dropped on purpose, nor a client that gives way', () => {
     const { fail, records } = errors();
     fail(new DropQuery('dropped'));
+    fail(new GaveWayError());
     assert.deepEqual(records, []);
   });
 

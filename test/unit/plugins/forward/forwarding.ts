@@ -25,7 +25,8 @@ export function forward(
     upstreams: {
       group: (options) => {
         groups.push(options);
-        return { exchange: () => Promise.reject(new Error('not here')), release: () => undefined };
+        const exchange = () => Promise.reject(new Error('not here'));
+        return { admits: () => true, exchange, release: () => undefined };
       },
     },
     block: {

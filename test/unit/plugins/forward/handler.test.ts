@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clientKey } from '../../../../agent/base/clients/client-key.ts';
-import { DnsError } from '../../../../agent/base/errors.ts';
+import { DnsError, GAVE_WAY } from '../../../../agent/base/errors.ts';
 import { buildQuery, buildResponse } from '../../../../agent/dns/build.ts';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { EDE, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
@@ -12,6 +12,7 @@ import { type Forwarder, forwardHandler } from '../../../../agent/plugins/forwar
 import { Answer } from '../../../../agent/query/answer.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import type {
+  UpstreamGroup,
   UpstreamQuestion,
   UpstreamReply,
 } from '../../../../agent/query/services/upstreams.ts';
@@ -54,7 +55,7 @@ function upstream(
     except: [],
     nextRcodes: new Set(),
     nextOnNoData: false,
-    group: () => ({ exchange, release: () => undefined }),
+    group: () => ({ admits: () => true, exchange, release: () => undefined }),
     ...rest,
     asked,
   };
@@ -93,6 +94,29 @@ const NO_TAPS = { forwarded: undefined };
 
 const ask = async (forwarders: readonly Forwarder[], name: string): Promise<Answer> =>
   forwardHandler(forwarders, clock, NO_TAPS)(query(name), () => ELSEWHERE);
+
+test('a client without room to wait is told so at once, and no upstream is asked', () => {
+  const asked: string[] = [];
+  const only = upstream('.');
+  const group = (): UpstreamGroup => ({
+    ...only.group(),
+    admits: (key) => {
+      asked.push(key);
+      return false;
+    },
+  });
+  const answer = forwardHandler(
+    [{ ...only, group }],
+    clock,
+    NO_TAPS,
+  )(query('www.example.org.'), () => ELSEWHERE);
+  assert.ok(answer instanceof Answer);
+  assert.equal(answer.rcode, RCODE.SERVFAIL);
+  assert.equal(answer.extended, GAVE_WAY.extended);
+  assert.equal(answer.shareable, false);
+  assert.deepEqual(asked, [clientKey('192.0.2.9')]);
+  assert.deepEqual(only.asked, []);
+});
 
 test('sends a query of its own within the remaining time, and clears AA', async () => {
   const only = upstream('.');

@@ -13,7 +13,8 @@ const POD = '127.0.0.8';
 const SLOW_MS = 0.05;
 /** The first batch is read before the agent knows that datagrams take long. */
 const FIRST_BATCH = 64;
-const NEXT_BATCH = 16;
+/** A batch takes a quarter of a millisecond. */
+const NEXT_BATCH = 5;
 
 /** Sends datagrams that hold their number, `counts` of them by each address in turn, and returns when all are sent. */
 function send(port: number, counts: Readonly<Record<string, number>>): void {
@@ -33,6 +34,8 @@ interface Handled {
 }
 
 interface Flooded {
+  /** Datagrams of each batch. */
+  readonly batches: number[];
   readonly transport: UdpTransport;
   readonly handled: Handled[];
   readonly discarded: Map<string, number>;
@@ -42,6 +45,7 @@ async function opened(): Promise<Flooded> {
   const addon = loadAddon();
   if (addon instanceof Error) throw addon;
   const handled: Handled[] = [];
+  const batches: number[] = [];
   const discarded = new Map<string, number>();
   const transport = await batchOpener(addon)({
     endpoint: { address: '127.0.0.1', port: 0 },
@@ -50,26 +54,33 @@ async function opened(): Promise<Flooded> {
     onError: assert.ifError,
     onFlood: ({ address }, count) => discarded.set(address, (discarded.get(address) ?? 0) + count),
     sink: {
-      batchStart() {},
+      batchStart() {
+        batches.push(0);
+      },
       batchEnd() {},
       datagram(self, slot, wire) {
+        batches.push((batches.pop() ?? 0) + 1);
         handled.push({ address: self.clientOf(slot).address, number: wire.readUInt32BE(0) });
         for (const startMs = performance.now(); performance.now() - startMs < SLOW_MS; );
         return 0;
       },
     },
   });
-  return { transport, handled, discarded };
+  return { transport, handled, batches, discarded };
 }
 
 const isUsable = !(loadAddon() instanceof Error);
 
 it('a client that floods has its turn as any other', { skip: !isUsable }, async () => {
-  const { transport, handled, discarded } = await opened();
+  const { transport, handled, batches, discarded } = await opened();
   send(transport.endpoint.port, { [FLOODER]: 700, [POD]: 3 });
   await eventually('all are handled', () => handled.length === 703);
   const ofPod = handled.flatMap(({ address }, at) => (address === POD ? [at] : []));
-  assert.ok((ofPod.at(-1) ?? 0) < FIRST_BATCH + NEXT_BATCH, `handled as number ${ofPod.at(-1)}`);
+  // One of each sender in turn.
+  assert.ok((ofPod.at(-1) ?? 0) < FIRST_BATCH + 6, `handled as number ${ofPod.at(-1)}`);
+  const [first, ...next] = batches;
+  assert.equal(first, FIRST_BATCH);
+  assert.ok(Math.max(...next) <= NEXT_BATCH, `batches of ${next}`);
   for (const one of [FLOODER, POD]) {
     const numbers = handled.filter(({ address }) => address === one).map(({ number }) => number);
     assert.deepEqual(numbers, [...numbers.keys()], 'in the order of arrival');

@@ -11,6 +11,8 @@ export const ALLOCATED_BYTES = {
   /** Of a query that an upstream answers: by `forward { force_tcp }`, and by `prefer_udp`. */
   missOverTcp: 5_400,
   missOverUdp: 5_560,
+  /** Of a query that is refused because its client has no room to wait: in a flood most are. */
+  refusal: 816,
 };
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Prints, as JSON, the bytes that JavaScript allocates for a hit and for a miss. It must run with the flags in
+ * Prints, as JSON, the bytes that JavaScript allocates for a hit, a miss and a refusal. It must run with the flags in
  * `cost.test.ts`: a young generation in which a whole measurement fits, and no threads, so that V8 compiles at the same
  * moments in each run.
  */
@@ -12,6 +12,7 @@ const WARM_MISSES = 40_000;
 /** What one measurement allocates must fit into the young generation. */
 const HITS = 100_000;
 const MISSES = 1_600;
+const REFUSALS = 10_000;
 const MEASUREMENTS = 9;
 
 interface Collector {
@@ -41,8 +42,16 @@ async function measured(transport: 'tcp' | 'udp'): Promise<{ miss: number; hit: 
   return { miss, hit };
 }
 
+async function refusal(): Promise<number> {
+  const script = startScript('udp', true);
+  script.fill();
+  script.refusals(WARM_HITS);
+  const each = await bytesFor(REFUSALS, () => script.refusals(REFUSALS));
+  script.stop();
+  return each;
+}
+
 const overTcp = await measured('tcp');
 const overUdp = await measured('udp');
-process.stdout.write(
-  JSON.stringify({ hit: overTcp.hit, missOverTcp: overTcp.miss, missOverUdp: overUdp.miss }),
-);
+const misses = { missOverTcp: overTcp.miss, missOverUdp: overUdp.miss };
+process.stdout.write(JSON.stringify({ hit: overTcp.hit, ...misses, refusal: await refusal() }));

@@ -2,15 +2,20 @@
  * An agent without sockets, whose upstream answers in the next turn of the event loop: from the bytes of a query to the
  * bytes of its response, with the chain of an ordinary block.
  */
+import { MemoryLedger } from '../../../agent/base/clients/memory-ledger.ts';
+import type { Clock } from '../../../agent/base/clock.ts';
 import { createCache } from '../../../agent/cache/cache.ts';
 import { BlockIdentities } from '../../../agent/daemon/configuration/block-ids.ts';
 import { buildServerConfig } from '../../../agent/daemon/configuration/server-config-builder.ts';
+import { clientLimits } from '../../../agent/observe/log/client-limits.ts';
+import { createLogger } from '../../../agent/observe/log/log.ts';
 import { TrafficTable } from '../../../agent/observe/metrics/request-metrics.ts';
 import type { Client } from '../../../agent/query/query.ts';
 import { clientAt } from '../../../agent/query/query.ts';
+import type { Metrics } from '../../../agent/query/services/metrics.ts';
 import { AnswerDurations } from '../../../agent/server/answer-durations.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
-import { QueryProcessor } from '../../../agent/server/query-processor.ts';
+import { PENDING, QueryProcessor } from '../../../agent/server/query-processor.ts';
 import type { Sockets, StreamEvents } from '../../../agent/upstream/transport/ports.ts';
 import { createUpstreams } from '../../../agent/upstream/upstreams.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
@@ -124,17 +129,41 @@ export interface Script {
   hits(count: number): void;
   /** A new name each time. */
   misses(count: number): Promise<void>;
+  /** A new name each time, by a client that has no room to wait: the upstream must be silent. */
+  refusals(count: number): void;
+  /** Queries until the client has no room. */
+  fill(): void;
   stop(): void;
 }
 
+/** An upstream that never answers. */
+const SILENT: Sockets = {
+  ...sockets,
+  datagram: () => ({ send: () => undefined, close: () => undefined }),
+};
+/** For the queries that wait for it. */
+const ROOM_BYTES = 2 ** 20;
+
+/** As that of the process: it reports whom it limits. */
+function ledgerOf(clock: Clock, metrics: Metrics): MemoryLedger {
+  const limited = clientLimits(metrics, createLogger({ level: 'info', writeLine() {}, clock }));
+  return new MemoryLedger({
+    clientBudgetBytes: ROOM_BYTES,
+    fileBudgetBytes: 0,
+    onLimited: ({ key }) => limited('queries', key),
+  });
+}
+
 /** `transport` is that of the upstream. */
-export function startScript(transport: 'tcp' | 'udp'): Script {
+export function startScript(transport: 'tcp' | 'udp', isSilent = false): Script {
   const clock = new FractionalClock();
   const base = fakeServices({ clock });
-  const { log, metrics, ledger, random } = base;
+  const { log, metrics, random } = base;
+  const ledger = isSilent ? ledgerOf(clock, metrics) : base.ledger;
   const shared = { clock, log, metrics, ledger, random };
   const cache = createCache({ ...shared, totalBytes: 64 * 2 ** 20 });
-  const upstreams = createUpstreams({ ...shared, sockets, reportLack: () => undefined });
+  const parts = { sockets: isSilent ? SILENT : sockets, reportLack: () => undefined };
+  const upstreams = createUpstreams({ ...shared, ...parts });
   const traffic = new TrafficTable();
   const config = buildServerConfig(parseText(corefile(transport)), {
     shared: { ...base, cache, upstreams },
@@ -186,6 +215,20 @@ export function startScript(transport: 'tcp' | 'udp'): Script {
         while (processor.pending > 0) await settle();
       }
       if (answered !== until) throw new Error(`${until - answered} queries got no answer`);
+    },
+    refusals(number) {
+      for (let left = number; left > 0; left -= TURN) {
+        const arrivedMs = clock.nowMs();
+        for (let i = Math.min(TURN, left); i > 0; i--) {
+          nextName();
+          if (receive(arrivedMs) <= 0) throw new Error('there was room');
+        }
+        processor.flushDurations();
+      }
+    },
+    fill() {
+      do nextName();
+      while (receive(clock.nowMs()) === PENDING);
     },
     stop() {
       for (const plugin of config.plugins) plugin.stop?.();

@@ -34,8 +34,6 @@ const LATER = 2;
  * of them: a connection is accepted in one turn and read in the next.
  */
 const FLOOR_MS = { hits: 5, tcp: 10, fresh: 5 } as const;
-/** For what `late` names. */
-const LATE_FLOOR_MS = 25;
 /** For uncached names, where places are limited. */
 const MAX_LOST = 0.01;
 const WATCH_MS = 100;
@@ -194,12 +192,11 @@ async function besideAttack(row: Row, agent: HostileAgent): Promise<Beside> {
 
 const KINDS = ['hits', 'tcp', 'fresh'] as const;
 
-function assertInTime({ late = {} }: Row, { outcome, windows }: Beside): void {
+function assertInTime({ outcome, windows }: Beside): void {
   for (const kind of KINDS) {
-    const floorMs = late[kind] === undefined ? FLOOR_MS[kind] : LATE_FLOOR_MS;
     const latencies = compared(outcome[kind], windows);
     const { p99 } = latencies.attacked;
-    const allowed = allowedP99(latencies, LATER, floorMs);
+    const allowed = allowedP99(latencies, LATER, FLOOR_MS[kind]);
     assert.ok(p99 <= allowed, `${kind}: p99 ${p99.toFixed(1)} ms of ${allowed.toFixed(1)}`);
   }
 }
@@ -225,7 +222,7 @@ async function assertHarmless(row: Row, agent: HostileAgent, limit: string): Pro
   assertUnharmed(outcome);
   assert.equal(agent.oomKills, 0);
   assert.ok(needed < boundBytes(limit), `${needed} bytes needed`);
-  if (SECONDS !== undefined) assertInTime(row, beside);
+  if (SECONDS !== undefined) assertInTime(beside);
 }
 
 /** Without a memory limit the agent may have room for these attacks: only limits that are always hit are checked. */

@@ -144,7 +144,7 @@ const SILENT: Sockets = {
 /** For the queries that wait for it. */
 const ROOM_BYTES = 2 ** 20;
 
-/** As that of the process: it reports whom it limits. */
+/** As the ledger of the process, which reports the clients that it limits. */
 function ledgerOf(clock: Clock, metrics: Metrics): MemoryLedger {
   const limited = clientLimits(metrics, createLogger({ level: 'info', writeLine() {}, clock }));
   return new MemoryLedger({
@@ -154,8 +154,13 @@ function ledgerOf(clock: Clock, metrics: Metrics): MemoryLedger {
   });
 }
 
-/** `transport` is that of the upstream. */
-export function startScript(transport: 'tcp' | 'udp', isSilent = false): Script {
+interface Parts {
+  readonly clock: Clock;
+  readonly processor: QueryProcessor;
+  stop(): void;
+}
+
+function startParts(transport: 'tcp' | 'udp', isSilent: boolean): Parts {
   const clock = new FractionalClock();
   const base = fakeServices({ clock });
   const { log, metrics, random } = base;
@@ -181,6 +186,16 @@ export function startScript(transport: 'tcp' | 'udp', isSilent = false): Script 
   };
   const counters = { ...refused, durations: new AnswerDurations(metrics) };
   const processor = new QueryProcessor(SERVER, 'udp', dispatcher, clock, counters);
+  const stop = (): void => {
+    for (const plugin of config.plugins) plugin.stop?.();
+    cache.close();
+  };
+  return { clock, processor, stop };
+}
+
+/** `transport` is that of the upstream, and `isSilent` whether it never answers. */
+export function startScript(transport: 'tcp' | 'udp', isSilent = false): Script {
+  const { clock, processor, stop } = startParts(transport, isSilent);
   const wire = queryWire('n0000000.cdn.example.net', 1, 1_232);
   const out = Buffer.alloc(4_096);
   let answered = 0;
@@ -230,9 +245,6 @@ export function startScript(transport: 'tcp' | 'udp', isSilent = false): Script 
       do nextName();
       while (receive(clock.nowMs()) === PENDING);
     },
-    stop() {
-      for (const plugin of config.plugins) plugin.stop?.();
-      cache.close();
-    },
+    stop,
   };
 }

@@ -5,17 +5,12 @@ export const OTHER_POD = '127.0.0.66';
 /** The node's own address, whose share is larger. */
 const NODE = '127.0.0.1';
 
-/** A whole core makes and refuses queries; the kernel lets other processes run in between. */
-const NO_CPU_LEFT = 'the agent uses all of its core';
-
 export interface Row {
   readonly name: string;
   readonly attacks: readonly string[];
   readonly from?: string;
   /** The limit that the client must have hit, one of these; none where it does not affect other clients. */
   readonly limited?: readonly Limited[];
-  /** Kinds of questions that another pod gets answers to later than promised, and why. */
-  readonly late?: Readonly<Partial<Record<'hits' | 'tcp' | 'fresh', string>>>;
   /** In `npm test`: the limit, MiB, and for how long. */
   readonly limit: string;
   readonly seconds?: number;
@@ -61,7 +56,6 @@ export const ROWS: readonly Row[] = [
   },
   {
     ...{ name: 'names without an answer, as many as a process can send' },
-    late: { hits: NO_CPU_LEFT, fresh: NO_CPU_LEFT },
     ...{ attacks: ['silentFlood'], limited: ['datagrams'], limit: '128', seconds: 2 },
   },
   {

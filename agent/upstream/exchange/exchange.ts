@@ -128,6 +128,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     const nowMs = this.#context.clock.nowMs();
     this.#blameOverdue(nowMs);
     if (this.#isDone) return;
+    if (this.#isLate) this.#race.stillLate();
     if (nowMs >= this.#deadlineMs || isHopeless(this.#plan)) this.#giveUp();
     else this.#race.run(nowMs);
     this.#schedule();

@@ -117,6 +117,12 @@ export class Race {
     return overdue;
   }
 
+  /** Overdue attempts go on waiting: their connections may find out why. */
+  stillLate(): void {
+    for (const { isOverdue, pending } of this.#waiting)
+      if (isOverdue) pending.connection?.late(pending);
+  }
+
   /** Gives up every attempt in flight; a hedge among them counts as lost. */
   abandon(): void {
     const abandoned = this.#waiting;

@@ -16,6 +16,9 @@ const OPEN_TIMEOUT_MS = 2_000;
 /** A server that sends so many unsolicited messages in a row is faulty. */
 const MAX_STRAY_MESSAGES = 1_000;
 
+/** A query without a reply for so long is worth another look, milliseconds. */
+const LONG_MS = 1_000;
+
 /** Queries in flight on every connection before another one is opened. */
 export const BUSY_QUERIES = 64;
 
@@ -143,11 +146,12 @@ export class TcpConnection implements Connection, Expiring {
 
   /**
    * Whether most of the queries written together with `pending` are unanswered, as if the server had read only the
-   * first.
+   * first; of one that waits for long, whether others of them were answered.
    */
-  seemsUnread(pending: PendingQuery): boolean {
+  seemsUnread(pending: PendingQuery, nowMs: number): boolean {
     const wasHeard = this.#batchAnswers > 0 && pending.writtenMs <= this.lastHeardMs;
-    return wasHeard && 2 * this.#batchAnswers <= this.load;
+    const isLong = nowMs - pending.writtenMs >= LONG_MS;
+    return wasHeard && (isLong || 2 * this.#batchAnswers <= this.load);
   }
 
   send(pending: PendingQuery): void {

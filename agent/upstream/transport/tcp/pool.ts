@@ -260,7 +260,8 @@ export class TcpPool {
 
   /** A query has been on a connection for long: the server may never have read it. */
   #onLate(silent: TcpConnection, pending: PendingQuery): void {
-    if (!silent.seemsUnread(pending) || !this.#scout.isReady(this.#context.clock.nowMs())) return;
+    const nowMs = this.#context.clock.nowMs();
+    if (!silent.seemsUnread(pending, nowMs) || !this.#scout.isReady(nowMs)) return;
     const onUnread = (): void => {
       this.#appetite.takesOneAtOnce();
       silent.isUnread = true;

@@ -152,6 +152,26 @@ for (const perWrite of [1, 2]) {
   });
 }
 
+for (const [size, everyMs] of [
+  [5, 20],
+  [5, 30],
+  [3, 10],
+] as const) {
+  test(`a server that reads one of each segment answers ${size} names every ${everyMs} ms`, async () => {
+    const network = fixture();
+    const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+    const server = new RudeServer(network, { perWrite: 1 });
+    const asked: Watched[] = [];
+    while (asked.length < 30) {
+      asked.push(...askAtOnce(group, size, asked.length));
+      await server.serve(everyMs);
+    }
+    // New queries in the segment of the scout's copy hide what it finds: it looks again.
+    await server.serve(4_000);
+    assertAnswered(asked);
+  });
+}
+
 test('a server that reads one query a connection and leaves it open gets one query on each', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));

@@ -7,8 +7,13 @@ import type { Query } from './query.ts';
 
 const NO_OFFSETS: readonly number[] = [];
 
-/** A response with no answer: the question, the rcode, and an extended error for EDNS clients. Only for this client. */
-export function errorAnswer(query: Query, rcode: number, extended?: ExtendedError): Answer {
+/** A response with no answer: the question, the rcode, and an extended error for EDNS clients. */
+export function errorAnswer(
+  query: Query,
+  rcode: number,
+  extended?: ExtendedError,
+  shareable = true,
+): Answer {
   const { head } = query;
   const nameEnd = HEADER_BYTES + head.nameLength;
   const wire = Buffer.allocUnsafe(nameEnd + 4);
@@ -18,15 +23,16 @@ export function errorAnswer(query: Query, rcode: number, extended?: ExtendedErro
   putU16(wire, nameEnd, head.type);
   putU16(wire, nameEnd + 2, head.class);
   const ttlOffsets = NO_OFFSETS;
-  return new Answer({ wire, ttlOffsets, rcode, plugin: '', extended, shareable: false });
+  return new Answer({ wire, ttlOffsets, rcode, plugin: '', extended, shareable });
 }
 
 /**
- * What a client gets at once if it has no room to wait: the same as for a GaveWayError. In a flood these are tens of thousands a
- * second, and an answer that is returned costs a third of an error that is thrown through the chain.
+ * What a client gets at once if it has no room to wait, and no other client gets: the same as for a GaveWayError. In a
+ * flood these are tens of thousands a second, and an answer that is returned costs a third of an error that is thrown
+ * through the chain.
  */
 export function gaveWayAnswer(query: Query): Answer {
-  return errorAnswer(query, RCODE.SERVFAIL, GAVE_WAY.extended);
+  return errorAnswer(query, RCODE.SERVFAIL, GAVE_WAY.extended, false);
 }
 
 /** Whether `answer` is the one of `gaveWayAnswer`. */

@@ -59,12 +59,13 @@ export class ClientShare {
   }
 
   /**
-   * Whether one more query of `bytes` may wait in `lane`. True if there is room, or if another client holds more: that one
-   * gives way. Otherwise false only for the lane in which this client has the most bytes waiting.
+   * Whether one more query of `bytes` may wait in `lane`. True if there is room, or if another client will still hold more:
+   * that one gives way. The same counts between the lanes of one client.
    */
   admits(lane: object, bytes: number): boolean {
     if (this.bytes === 0 || this.#ledger.hasRoomFor(bytes, this)) return true;
-    if (this.#largestLane() !== this.#lanes.get(lane)) return true;
+    const inLane = this.#lanes.get(lane)?.bytes ?? 0;
+    if (inLane === 0 || inLane + bytes < (this.#largestLane()?.bytes ?? 0)) return true;
     this.#ledger.limited(this, 'query');
     return false;
   }
@@ -227,12 +228,16 @@ export class MemoryLedger {
     this.#options.onLimited?.(share, kind);
   }
 
-  /** Whether `bytes` more of `share` fit, or another client would have to give way. */
+  /**
+   * Whether `bytes` more of `share` fit, or another client would have to give way because it will still hold more. One that
+   * would then hold as much does not: clients with equal shares would take each other's places in turn, and no query would
+   * wait long enough for its answer.
+   */
   hasRoomFor(bytes: number, share: ClientShare): boolean {
     if (this.usedBytes + bytes <= this.clientBudgetBytes) return true;
     const largest = this.#largest();
     if (largest === undefined || largest === share) return false;
-    return share.load + bytes / share.weight <= largest.load;
+    return share.load + bytes / share.weight < largest.load;
   }
 
   /** Called by `ClientShare` when `grown` uses more: the largest shares give way until the rest fits. */

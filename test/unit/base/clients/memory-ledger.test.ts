@@ -171,6 +171,31 @@ describe('room for one more query', () => {
     assert.equal(ledger.share('new').admits(dead, 10), true);
   });
 
+  it('is not taken in turn by clients with equal shares', () => {
+    // 35 places for 10 clients: some have one more than others.
+    const ledger = ledgerOf(350);
+    let [gaveWay, refused] = [0, 0];
+    const giveWay = (): void => void gaveWay++;
+    for (let i = 0; i < 1_000; i++) {
+      const share = ledger.share(`client ${i % 10}`);
+      if (share.admits(dead, 10)) share.add({ ...new Held(10), lane: dead, giveWay });
+      else refused++;
+    }
+    assert.deepEqual({ gaveWay, refused }, { gaveWay: 0, refused: 965 });
+  });
+
+  it('is not taken in turn by lanes of one client', () => {
+    const ledger = ledgerOf(100);
+    const share = ledger.share('flood');
+    let gaveWay = 0;
+    const giveWay = (): void => void gaveWay++;
+    for (let i = 0; i < 1_000; i++) {
+      const lane = i % 3 === 0 ? dead : healthy;
+      if (share.admits(lane, 10)) share.add({ ...new Held(10), lane, giveWay });
+    }
+    assert.ok(gaveWay <= 5, `${gaveWay} gave way`);
+  });
+
   it('within a client, the kind of memory with the most entries is dropped first', () => {
     const ledger = ledgerOf(100);
     const share = ledger.share('a');

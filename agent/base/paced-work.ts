@@ -7,7 +7,7 @@ import { RenewedMap } from './renewed-map.ts';
 
 /** Work runs for this long without a rest, milliseconds. The last job before a rest may end later. */
 const SLICE_MS = 0.5;
-/** A rest is this many times as long as the work before it: 4 leaves four fifths of the time to DNS. */
+/** A rest is this many times as long as the work before it, if the caller says nothing else: four fifths of the time for DNS. */
 const REST_FACTOR = 4;
 
 /** Whether the running job may go on; when it ends early, the rest of its work is another job. */
@@ -19,9 +19,10 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
-/** The queue of all slow work: one job a turn for each key, and on average at most a fifth of the time. */
+/** A queue of slow work: one job a turn for each key, and on average at most a fifth of the time, or less (`restFactor`). */
 export class PacedWork {
   readonly #clock: Clock;
+  readonly #restFactor: number;
   /** Waiting jobs by key, in the order of the keys' turns. */
   readonly #waiting = new RenewedMap<string, Job[]>();
   #isWorking = false;
@@ -29,8 +30,9 @@ export class PacedWork {
   #budgetMs = SLICE_MS;
   #countedMs: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, restFactor: number = REST_FACTOR) {
     this.#clock = clock;
+    this.#restFactor = restFactor;
     this.#countedMs = clock.nowMs();
   }
 
@@ -69,11 +71,11 @@ export class PacedWork {
 
   async #rest(): Promise<void> {
     const nowMs = this.#clock.nowMs();
-    const earnedMs = (nowMs - this.#countedMs) / REST_FACTOR;
+    const earnedMs = (nowMs - this.#countedMs) / this.#restFactor;
     this.#budgetMs = Math.min(SLICE_MS, this.#budgetMs + earnedMs);
     this.#countedMs = nowMs;
     if (this.#budgetMs > 0) return;
-    await sleep(this.#clock, (SLICE_MS - this.#budgetMs) * REST_FACTOR);
+    await sleep(this.#clock, (SLICE_MS - this.#budgetMs) * this.#restFactor);
     this.#budgetMs = SLICE_MS;
     this.#countedMs = this.#clock.nowMs();
   }

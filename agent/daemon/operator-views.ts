@@ -37,14 +37,14 @@ export function createOperatorViews(
   options: AgentOptions,
   context: OperatorContext,
 ): OperatorViews {
-  const { clock, dispatcher, admin, shared } = context.services;
+  const { clock, dispatcher, admin, pageWork, shared } = context.services;
   const queries = new QueryWatch(dispatcher, clock);
   const status = createStatus(options, context, queries);
   const { nodeName } = shared.kubernetes;
   const endpoints = (): readonly string[] => admin.served;
   return {
     adminSocket: createAdminSocket(options, context, status, queries),
-    statusPage: new StatusPage({ clock, work: shared.work, status, queries, nodeName, endpoints }),
+    statusPage: new StatusPage({ clock, work: pageWork, status, queries, nodeName, endpoints }),
   };
 }
 

@@ -64,6 +64,22 @@ describe('paced work', () => {
     assert.equal(done, 35);
   });
 
+  it('rests longer where it is told so', async () => {
+    const clock = new WorkClock();
+    const work = new PacedWork(clock, 9);
+    let done = 0;
+    const job = (): void => {
+      clock.workedMs += 0.1;
+      done++;
+    };
+    for (let i = 0; i < 100; i++) void work.run('a', job);
+    await settle();
+    await clock.advance(4.4);
+    assert.equal(done, 5);
+    await clock.advance(0.2);
+    assert.equal(done, 10);
+  });
+
   it('counts one chain of jobs as it counts many jobs', async () => {
     const clock = new WorkClock();
     const work = new PacedWork(clock);

@@ -19,15 +19,16 @@ const OUT_BYTES = 65_535 + 256;
 const LINGER_MS = 500;
 /** How long a client that must leave but waits for answers may send queries: one that never stops is closed as well. */
 const LAST_QUERIES_MS = 1_000;
-/** Messages of one connection that are handled before other connections get their turn. */
+/** Cost of what is handled of one connection before other connections get their turn, in messages. */
 const MESSAGES_PER_SLICE = 32;
 /** Responses of one slice that are combined before they are written. */
 const WRITE_BYTES = 16 * 1_024;
+/** What a query that has to wait for its answer costs, in messages that are answered at once. */
+const WAIT_COST = 4;
 /** Memory of an idle connection: objects on both sides of the system call, measured. */
 const CONNECTION_BYTES = 12 * 1_024;
-/** Shared scratch: a response is copied into its frame before the next one is written here. */
+/** Shared scratch: one response, and the responses of one slice, each in its frame. */
 const out = Buffer.allocUnsafe(OUT_BYTES);
-/** Shared scratch: responses of one slice, each in its frame. */
 const framed = Buffer.allocUnsafe(WRITE_BYTES + OUT_BYTES);
 
 /** Why a connection was closed: its client sent invalid queries, or left its answers unread. */
@@ -103,10 +104,7 @@ export class TcpConnection implements Holding {
     parts.share.add(this);
   }
 
-  /**
-   * Answers the queries received so far and until the close, and closes (RFC 7766 §6.2.3: the server may close an idle
-   * connection).
-   */
+  /** Answers the queries received until the close, and closes (RFC 7766 §6.2.3: a server may close an idle connection). */
   end(): void {
     this.#endingMs ??= this.#parts.nowMs();
     this.goOn();
@@ -189,12 +187,12 @@ export class TcpConnection implements Holding {
     this.#isQueued = false;
     if (this.#socket.destroyed) return;
     const { scheduler } = this.#parts;
-    let left = MESSAGES_PER_SLICE;
-    while (left-- > 0 && scheduler.hasTime && this.#hasRoom) {
+    for (let left = MESSAGES_PER_SLICE; left > 0 && scheduler.hasTime && this.#hasRoom; ) {
       const message = this.#frames.next();
       if (message === undefined) break;
-      scheduler.spend();
-      if (!this.#take(message)) break;
+      const cost = this.#take(message);
+      scheduler.spend(cost);
+      left -= cost;
     }
     this.#flush();
     this.#processor.flushDurations();
@@ -235,10 +233,10 @@ export class TcpConnection implements Holding {
     return CONNECTION_BYTES + this.#frames.heldBytes + unsent + kernel;
   }
 
-  /** False if the connection had to be closed. */
-  #take(message: Buffer): boolean {
+  /** Returns its cost, in messages that are answered at once: a whole slice if the connection had to be closed. */
+  #take(message: Buffer): number {
     // One read may bring several queries: those beyond the limit are ignored.
-    if (!this.#mayAsk) return true;
+    if (!this.#mayAsk) return 1;
     this.#received++;
     if (this.#received >= this.#parts.maxQueries()) this.#endingMs ??= this.#parts.nowMs();
     this.activeMs = this.#parts.nowMs();
@@ -252,14 +250,14 @@ export class TcpConnection implements Holding {
     );
     if (length === PENDING) this.#pending++;
     else if (length > 0) this.#put(out.subarray(0, length));
-    if (length !== NONSENSE && !this.#frames.isCut) return true;
+    if (length !== NONSENSE && !this.#frames.isCut) return length === PENDING ? WAIT_COST : 1;
     this.#flush();
     this.#parts.onClosed('nonsense', this.key);
     this.#endingMs ??= this.activeMs;
     this.#endedMs = this.activeMs;
     // The answers to its earlier queries are sent first.
     this.#socket.destroySoon();
-    return false;
+    return MESSAGES_PER_SLICE;
   }
 
   #put(response: Buffer): void {

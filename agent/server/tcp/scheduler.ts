@@ -59,8 +59,8 @@ export class TcpScheduler {
     return this.#left > 0;
   }
 
-  /** Counts a handled message, or work that costs as much as `messages`. */
-  spend(messages = 1): void {
+  /** Counts work that costs as much as so many messages that are answered at once. */
+  spend(messages: number): void {
     this.#left -= messages;
     this.#steps += messages;
     this.#arm();

@@ -43,6 +43,21 @@ describe('limits on TCP clients', () => {
     await eventually('sixteen closed connections', () => looked === 3);
   });
 
+  it('let datagrams be answered earlier between queries that have to wait', async () => {
+    const clients = new TcpClients(ledgerWith());
+    let looked = 0;
+    clients.scheduler.remember({ exchangeNow: () => looked++ });
+    const { handler, parked } = parking();
+    const { connect } = await listen(handler, clients);
+    const client = await connect();
+    client.ask(...queries(1, 16));
+    await eventually('asked', () => parked.size === 16);
+    // Each costs as much as four that are answered at once: eight fill a slice, and datagrams are looked at before the others.
+    assert.equal(looked, 1);
+    for (const answer of parked.values()) answer();
+    await client.received(16);
+  });
+
   it('close a connection that sends single bytes without ever finishing a query', async () => {
     const { connect, fixture } = await listen(answerTo);
     const client = await connect();

@@ -52,8 +52,8 @@ import type { AgentOptions } from './options.ts';
 const STDOUT = 1;
 
 /**
- * Pages and HTTP have a twentieth of the time. As much again is spent on sockets, which nothing here counts: with a fifth, clients
- * that ask for pages all the time took 45 % of the agent's time. A page of 26 kB takes 40 ms then.
+ * Pages and HTTP have a twentieth of the time. As much again is spent on sockets, which nothing here counts: with a
+ * fifth, clients that ask for pages all the time took 45 % of the agent's time. A page of 26 kB takes 40 ms then.
  */
 const PAGE_REST_FACTOR = 19;
 const LIMITED_BY_KIND = { query: 'queries', connection: 'memory', http: 'http' } as const;

@@ -18,7 +18,8 @@ export function servedAs(query: Query, answer: Answer, isLate: boolean): Served 
   if (answer.rcode === RCODE.SERVFAIL) return 'failure';
   if (answer.ttlOverrideSeconds !== undefined) return 'stale';
   if (answer.plugin !== CACHE) return isLate ? 'miss' : 'local';
-  // Answers that the cache has stored for this query are born after it arrived.
+  // Answers that the cache has stored for this query are born after it arrived. Births are whole milliseconds: a hit in the
+  // millisecond of the birth counts as a miss, as an answer that a plugin makes at once must.
   const isOlder = answer.bornMs !== undefined && answer.bornMs < Math.floor(query.arrivedMs);
   return isOlder || (answer.bornMs === undefined && !isLate) ? 'hit' : 'miss';
 }

@@ -91,7 +91,7 @@ if (addon instanceof Error) {
       for (let i = 0; i < events; i++) scheduler.event();
       return handled;
     };
-    assert.deepEqual([after(15), after(1), after(16)], [0, 64, 70]);
+    assert.deepEqual([after(7), after(1), after(8)], [0, 64, 70]);
     scheduler.forget(transport);
     await transport.close();
     transport.exchangeNow();

@@ -53,6 +53,23 @@ export class Decision {
     this.madeMs = nowMs;
   }
 
+  /** The walk has ended, or there is none. */
+  settle(outcome: Outcome): void {
+    this.outcome = outcome;
+    for (const follower of this.followers) follower.end(outcome);
+  }
+
+  /** Whether no element was found because one could not be asked. */
+  get hasFailed(): boolean {
+    const element = this.outcome?.element;
+    return element === 'failed' || element === 'limited';
+  }
+
+  /** Whether `type` is the other half of a lookup whose first half was left to the client. */
+  isHalfLeft(type: number, nowMs: number): boolean {
+    return this.hasFailed && !this.usedMs.has(type) && nowMs - this.lastMs < PAIR_MS;
+  }
+
   /** A query of this type has been answered by it. */
   use(type: number, nowMs: number): void {
     this.usedMs.set(type, nowMs);
@@ -118,17 +135,17 @@ export class Decisions {
     this.#byOwner.set(owner, owned.add(decision));
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) + 1;
     this.#makeRoom(nowMs);
-    void ending.then((outcome) => {
-      decision.outcome = outcome;
-      for (const follower of decision.followers) follower.end(outcome);
-    });
+    void ending.then((outcome) => decision.settle(outcome));
     return decision;
   }
 
-  /** Remembers that a client walks itself, from `name` on. */
-  leave(key: string, owner: string, name: Uint8Array, nowMs: number): void {
-    const decision = this.begin(key, owner, name, nowMs, OWN_WALK);
-    decision.outcome = FAILED;
+  /** Remembers that a client walks itself, from `name` on, which it has asked for `type`. */
+  leave(key: string, owner: string, name: Uint8Array, type: number, nowMs: number): void {
+    const known = this.find(key, type, nowMs);
+    const decision =
+      known?.hasFailed === true ? known : this.begin(key, owner, name, nowMs, OWN_WALK);
+    decision.settle(FAILED);
+    decision.use(type, nowMs);
   }
 
   forget(decision: Decision): void {

@@ -133,15 +133,21 @@ export class Autopath {
     const { source, count } = this.#options;
     count(doubt, query);
     if (doubt === 'host_network' || doubt === 'shared_address') return;
-    const key = keyOf(source.clientOf(query), query.name, query.type);
-    this.#decisions.leave(key, query.client.key, query.name, query.arrivedMs);
+    this.#leave(query, source.clientOf(query), query.client.key);
   }
 
-  /** A decision that holds. A walk that failed is no reason not to try again. */
+  #leave({ name, type, arrivedMs }: Query, client: string, owner: string): void {
+    this.#decisions.leave(keyOf(client, name, type), owner, name, type, arrivedMs);
+  }
+
+  /**
+   * A decision that holds. A walk that failed is no reason not to try again, but A and AAAA of one lookup share its end: a C
+   * library that gets an alias for one of them and a denial for the other ends its search, and finds no address.
+   */
   #decisionOf({ query, client, name, type }: Candidate): Decision | undefined {
     const found = this.#decisions.find(keyOf(client, name, type), type, query.arrivedMs);
-    const element = found?.outcome?.element;
-    return element === 'failed' || element === 'limited' ? undefined : found;
+    if (found?.hasFailed === true && !found.isHalfLeft(type, query.arrivedMs)) return undefined;
+    return found;
   }
 
   /**
@@ -164,6 +170,7 @@ export class Autopath {
     const own = this.#walks.get(walker) ?? 0;
     if (own >= MAX_WALKS_OF_CLIENT || this.#allWalks >= MAX_WALKS) {
       count('busy', query);
+      this.#leave(query, client, walker);
       return first;
     }
     this.#walks.set(walker, own + 1);

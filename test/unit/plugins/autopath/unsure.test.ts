@@ -109,6 +109,22 @@ describe('a walk that cannot be sure', () => {
     assert.equal(results('limited'), limited);
   });
 
+  it('answers A and AAAA of one lookup alike, although the client may ask again in between', async () => {
+    const { ask, names, results, services } = lookup(
+      { [COM]: { A: ['192.0.2.7'], AAAA: [] } },
+      `search shop.svc.cluster.local ${Array.from({ length: 31 }, (_, n) => `d${n}.example`).join(' ')}\n`,
+    );
+    names.gate = Promise.resolve();
+    for (let n = 0; results('limited') === 0; n++) await ask(`n${n}.shop.svc.cluster.local`, 'A');
+    assert.match(lines(await ask(FIRST, 'A')), /^NXDOMAIN/);
+    await services.clock.advance(1_000);
+    // glibc ends its search at an alias, although the other type was denied: it would find no address.
+    assert.match(lines(await ask(FIRST, 'AAAA')), /^NXDOMAIN/);
+    // The next lookup.
+    assert.match(lines(await ask(FIRST, 'A')), /CNAME api\.example\.com/);
+    assert.match(lines(await ask(FIRST, 'AAAA')), /CNAME api\.example\.com/);
+  });
+
   it('lets a client wait for its walk in its share of memory, and leaves the rest to walk itself', async () => {
     const ledger = ledgerWith(256 * 1_024);
     const { send, names, results, services } = lookup(

@@ -1,13 +1,13 @@
 /**
- * Work that must not delay DNS: rendering metrics, answering HTTP. It runs in short slices, with the event loop in
- * between, and uses only a fixed share of the time, however much work there is. Clients take turns.
+ * Work that must not delay DNS: rendering metrics, answering HTTP, reading files. It runs in short slices, with the event
+ * loop in between, and uses only a fixed share of the time, however much work there is. Clients take turns.
  */
 import { type Clock, sleep } from './clock.ts';
 import { RenewedMap } from './renewed-map.ts';
 
 /** Work runs for this long without a rest, milliseconds. The last job before a rest may end later. */
 const SLICE_MS = 0.5;
-/** A rest is this many times as long as the work before it, if the caller says nothing else: four fifths of the time for DNS. */
+/** A rest is this many times as long as the work before it: 4 leaves four fifths of the time to DNS. */
 const REST_FACTOR = 4;
 
 /** Whether the running job may go on; when it ends early, the rest of its work is another job. */
@@ -19,7 +19,7 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
-/** A queue of slow work: one job a turn for each key, and on average at most a fifth of the time, or less (`restFactor`). */
+/** A queue of slow work: one job a turn for each key. */
 export class PacedWork {
   readonly #clock: Clock;
   readonly #restFactor: number;
@@ -30,6 +30,7 @@ export class PacedWork {
   #budgetMs = SLICE_MS;
   #countedMs: number;
 
+  /** Work has on average at most one part in `restFactor` + 1 of the time; by default a fifth. */
   constructor(clock: Clock, restFactor: number = REST_FACTOR) {
     this.#clock = clock;
     this.#restFactor = restFactor;

@@ -141,10 +141,12 @@ export class Decisions {
 
   /** Remembers that a client walks itself, from `name` on, which it has asked for `type`. */
   leave(key: string, owner: string, name: Uint8Array, type: number, nowMs: number): void {
-    const known = this.find(key, type, nowMs);
-    const decision =
-      known?.hasFailed === true ? known : this.begin(key, owner, name, nowMs, OWN_WALK);
-    decision.settle(FAILED);
+    let decision = this.find(key, type, nowMs);
+    // One that failed remembers which types of the lookup were left to the client.
+    if (decision?.hasFailed !== true) {
+      decision = this.begin(key, owner, name, nowMs, OWN_WALK);
+      decision.settle(FAILED);
+    }
     decision.use(type, nowMs);
   }
 

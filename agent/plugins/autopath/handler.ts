@@ -136,6 +136,7 @@ export class Autopath {
     this.#leave(query, source.clientOf(query), query.client.key);
   }
 
+  /** The client is answered as without autopath, and walks itself. */
   #leave({ name, type, arrivedMs }: Query, client: string, owner: string): void {
     this.#decisions.leave(keyOf(client, name, type), owner, name, type, arrivedMs);
   }

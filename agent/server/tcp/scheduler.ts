@@ -8,7 +8,7 @@
 /** Messages handled in one turn of the event loop, about half a millisecond of cache hits. */
 const MESSAGES_PER_TURN = 128;
 
-/** Events and messages of connections between two looks at the UDP sockets: half a millisecond. A look takes 2 µs. */
+/** Events and messages of connections between two looks at the UDP sockets: mostly less than half a millisecond. */
 const STEPS_BETWEEN_DATAGRAMS = 8;
 
 /** A UDP socket of the agent, or several. */

@@ -11,6 +11,18 @@ class WorkClock extends FakeClock {
   }
 }
 
+/** Begins a hundred jobs of 0.1 ms. Returns how many are done. */
+async function hundredJobs(work: PacedWork, clock: WorkClock): Promise<() => number> {
+  let done = 0;
+  const job = (): void => {
+    clock.workedMs += 0.1;
+    done++;
+  };
+  for (let i = 0; i < 100; i++) void work.run('a', job);
+  await settle();
+  return () => done;
+}
+
 describe('paced work', () => {
   it('runs all jobs in order, and returns results and errors', async () => {
     const work = new PacedWork(new FakeClock());
@@ -47,37 +59,25 @@ describe('paced work', () => {
   it('rests after half a millisecond, four times as long as it has worked', async () => {
     const clock = new WorkClock();
     const work = new PacedWork(clock);
-    let done = 0;
-    const job = (): void => {
-      clock.workedMs += 0.1;
-      done++;
-    };
-    for (let i = 0; i < 100; i++) void work.run('a', job);
-    await settle();
-    assert.equal(done, 5);
+    const done = await hundredJobs(work, clock);
+    assert.equal(done(), 5);
     await clock.advance(1.9);
-    assert.equal(done, 5);
+    assert.equal(done(), 5);
     await clock.advance(0.2);
-    assert.equal(done, 10);
+    assert.equal(done(), 10);
     await clock.advance(10);
     // 12 ms of rest: six slices behind the first.
-    assert.equal(done, 35);
+    assert.equal(done(), 35);
   });
 
   it('rests longer where it is told so', async () => {
     const clock = new WorkClock();
     const work = new PacedWork(clock, 9);
-    let done = 0;
-    const job = (): void => {
-      clock.workedMs += 0.1;
-      done++;
-    };
-    for (let i = 0; i < 100; i++) void work.run('a', job);
-    await settle();
+    const done = await hundredJobs(work, clock);
     await clock.advance(4.4);
-    assert.equal(done, 5);
+    assert.equal(done(), 5);
     await clock.advance(0.2);
-    assert.equal(done, 10);
+    assert.equal(done(), 10);
   });
 
   it('counts one chain of jobs as it counts many jobs', async () => {
